@@ -7,6 +7,7 @@ whatever the file imports.
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -383,12 +384,10 @@ class _Reader:
         column, so every such start is read apart, without its body if need be.
         """
         source = self.source
-        if b"func" not in source:
-            return known
         starts = list(_outside_literals(source))
         by_start = {found.node.start_byte: found for found in known}
         line, position = 1, 0
-        for start, end in zip(starts, [*starts[1:], len(source)], strict=True):
+        for start, end in itertools.pairwise([*starts, len(source)]):
             line += source.count(b"\n", position, start)
             position = start
             if start in by_start:
