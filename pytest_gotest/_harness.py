@@ -14,8 +14,8 @@ asks over a pipe what to run and stands still until it is told::
 
 Who starts such a binary has to know:
 
-* Pass ``-test.v=test2json``, a ``-test.timeout`` far off (0 would take ``t.Deadline`` away), and none
-  of ``-test.failfast``, ``-test.fuzz``, ``-test.list``. ``-test.run`` and ``-test.skip`` go on
+* Pass ``-test.v=test2json``, a ``-test.timeout`` far off (0 would take ``t.Deadline`` away), and
+  none of ``-test.failfast``, ``-test.fuzz``, ``-test.list``. ``-test.run`` and ``-test.skip`` go on
   filtering: ``-test.run`` must let the gates through, as in ``^(TestA|GotestHarness)$/^sub$``.
 * A second call of ``m.Run``, ``-test.count`` and ``-test.cpu`` bring the phases again, and each has
   to be ended again.
@@ -343,7 +343,8 @@ def _origin(block: str) -> str:
 # The gates in the event stream
 
 _GATE_LINE = re.compile(
-    rf"\s*(?:=== (?:RUN|NAME|CONT|PAUSE)\s+|--- (?:PASS|FAIL|SKIP): ){GATE}(?: \([\d.]+s\))?\n?"
+    rf"\s*(?P<what>=== (?:RUN|NAME|CONT|PAUSE) +|--- (?:PASS|FAIL|SKIP): ){GATE}"
+    rf"(?: \([\d.]+s\))?\n?"
 )
 
 
@@ -355,11 +356,11 @@ class EventFilter:
     whatever is printed there (by a goroutine left behind, say) comes as its output; in an ordinary
     run it is the package's, and so it is here. When a test or example panics, testing closes the
     gates around it before the trace is printed: output of a gate that no longer runs is that of
-    the test that failed last.
+    the test that failed last. (It comes after that test's ``fail``; in an ordinary run, before.)
     """
 
     def __init__(self) -> None:
-        self._open = 0
+        self._depth = 0  # told by lines: a decoder holds a verdict back until what follows it
         self._failed = ""
 
     def feed(self, events: Iterable[Event]) -> list[Event]:
@@ -372,15 +373,14 @@ class EventFilter:
                 if event.action == "fail" and event.test:
                     self._failed = event.test
                 yield event
-            elif event.action == "run":
-                self._open += 1
-            elif event.action in ("pass", "fail", "skip"):
-                self._open -= 1
-            elif event.action in ("output", "attr", "artifacts") and not (
-                event.action == "output" and _GATE_LINE.fullmatch(event.output)
-            ):
-                owner = "" if self._open > 0 else self._failed
-                yield dataclasses.replace(event, test=owner)
+            elif event.action in ("output", "attr", "artifacts"):
+                line = _GATE_LINE.fullmatch(event.output)
+                if line is None:
+                    yield dataclasses.replace(event, test="" if self._depth else self._failed)
+                elif line["what"].startswith("---"):
+                    self._depth = max(0, self._depth - 1)
+                elif line["what"].startswith("=== RUN"):
+                    self._depth += 1
 
 
 # The channel
@@ -389,7 +389,7 @@ class EventFilter:
 class Channel:
     """Both pipes between this process and one binary, as seen from here.
 
-    Pass ``child_fds`` to the child under the same numbers (``subprocess.Popen(pass_fds=...)``), with
+    Pass ``child_fds`` to the child under the same numbers (``Popen(pass_fds=...)``), with
     ``environment()`` in its environment, then call ``close_child_ends()``. Their numbers start at
     200 if the limit of open files allows, to leave the low ones to the tests.
     """
