@@ -124,11 +124,12 @@ def _expression(text: str) -> ast.expr:
         raise _Malformed(f"no Python expression ({type(error).__name__})") from None
 
 
-def _literal(node: ast.expr) -> object:
+def _literal(node: ast.expr, text: str) -> object:
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-        raise _Malformed(f"{ast.unparse(node)} is no literal") from None
+        found = (ast.get_source_segment(text, node) or text)[:40]
+        raise _Malformed(f"{found} is no literal") from None
 
 
 def _mark(level: _Level, args: str) -> None:
@@ -148,11 +149,11 @@ def _mark(level: _Level, args: str) -> None:
     values: list[object] = []
     named: dict[str, object] = {}
     if call:
-        values = [_literal(value) for value in call.args]
+        values = [_literal(value, args) for value in call.args]
         for keyword in call.keywords:
             if keyword.arg is None:
                 raise _Malformed("** cannot be used here")
-            named[keyword.arg] = _literal(keyword.value)
+            named[keyword.arg] = _literal(keyword.value, args)
     level.marks.append(MarkSpec(target.id, tuple(values), named))
 
 
@@ -171,7 +172,7 @@ def _options(args: str, *, strict: bool = False) -> tuple[str, dict[str, object]
     options: dict[str, object] = {}
     while True:
         if "reason" not in options and (match := _REASON.search(args)):
-            options["reason"] = _literal(_expression(match[1]))
+            options["reason"] = _literal(_expression(match[1]), match[1])
         elif strict and "strict" not in options and (match := _STRICT.search(args)):
             options["strict"] = True
         else:

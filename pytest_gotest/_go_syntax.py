@@ -65,9 +65,22 @@ def _query(pattern: str) -> Query:
     return Query(GO, pattern)
 
 
-def captures(pattern: str, node: Node) -> dict[str, list[Node]]:
-    """What ``pattern`` captures below ``node``, by capture name, in source order."""
-    return QueryCursor(_query(pattern)).captures(node)
+def nodes(pattern: str, below: Node) -> list[Node]:
+    """The nodes captured as ``@it`` below a node, in source order, outer before inner."""
+    found = QueryCursor(_query(pattern)).captures(below).get("it", [])
+    return sorted(found, key=lambda node: (node.start_byte, -node.end_byte))
+
+
+def method_calls(below: Node) -> Iterator[tuple[Node, Node]]:
+    """Receiver and method name of each ``identifier.method(...)`` below a node."""
+    for _, match in QueryCursor(_query(_METHOD_CALL)).matches(below):
+        yield match["receiver"][0], match["method"][0]
+
+
+_METHOD_CALL = """
+(call_expression function: (selector_expression
+  operand: (identifier) @receiver field: (field_identifier) @method))
+"""
 
 
 def field(name: str) -> int:

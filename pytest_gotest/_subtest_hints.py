@@ -139,7 +139,7 @@ class _Reader:
                 for names, values in _specs(node):
                     for name, value in zip(names, values, strict=False):
                         self.globals.setdefault(name, value)
-        for spec in go.captures("(type_spec) @spec", root).get("spec", []):
+        for spec in go.nodes("(type_spec) @it", root):
             if target := spec.child_by_field_name("type"):
                 self.types.setdefault(_name(spec), target)
 
@@ -208,7 +208,7 @@ class _Reader:
             names = [_text(name) for name in left.named_children] if left else []
             rows = self._value(right, env, frame.depth) if right else None
         elif clause is not None:
-            for name in go.captures("(identifier) @name", clause).get("name", []):
+            for name in go.nodes("(identifier) @it", clause):
                 env[_text(name)] = None
         if isinstance(rows, int):
             rows = [(number, None) for number in range(min(rows, _ROWS))]
@@ -237,7 +237,8 @@ class _Reader:
         if on == frame.parameter and called == "Run" and len(given) == 2:
             self._run(node, given, env, frame)
             return True
-        if on == frame.parameter and called == "Add" and "/" not in frame.test:
+        fuzz = frame.test.startswith("Fuzz") and "/" not in frame.test
+        if on == frame.parameter and called == "Add" and fuzz:
             self._emit(frame.test, f"seed#{self.seeds}", _line(node))
             self.seeds += 1
             return True
@@ -542,14 +543,14 @@ def _first_name(receiver: Node | None) -> str:
 def _receiver_type(method: Node) -> str:
     receiver = method.child_by_field_name("receiver")
     for declaration in receiver.named_children if receiver is not None else []:
-        found = go.captures("(type_identifier) @type", declaration).get("type", [])
+        found = go.nodes("(type_identifier) @it", declaration)
         return _text(found[0]) if found else ""
     return ""
 
 
 def _specs(declaration: Node) -> Iterator[tuple[list[str], list[Node]]]:
     """Names and values of each line of a var or const declaration."""
-    for spec in go.captures("[(var_spec) (const_spec)] @spec", declaration).get("spec", []):
+    for spec in go.nodes("[(var_spec) (const_spec)] @it", declaration):
         names = [_text(name) for name in spec.children_by_field_name("name") if name.is_named]
         value = spec.child_by_field_name("value")
         yield names, value.named_children if value is not None else []
