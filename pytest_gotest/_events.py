@@ -6,7 +6,6 @@ Two decoders give the same ``Event``: ``RawDecoder`` reads a test binary, ``Json
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
 import math
@@ -122,6 +121,7 @@ class RawDecoder:
     that it writes right before a framing line hides that line.
 
     ``clock`` is read once for each chunk; all its events carry that time, seconds since the epoch.
+    A verdict carries the time of its ``---`` line, though it comes after the output that follows.
     """
 
     def __init__(
@@ -266,7 +266,7 @@ class RawDecoder:
 
     def _flush(self) -> None:
         if self._report:
-            self._events.append(dataclasses.replace(self._report, time=self._time))
+            self._events.append(self._report)
             self._report = None
 
     def _plain(self, line: bytes) -> None:

@@ -2,7 +2,8 @@
 
 Comment groups follow ``consumeCommentGroup`` and ``next`` of go/parser: which comments
 form one group, and which group is the doc comment of the token below it, cannot be told
-from a tree-sitter tree.
+from a tree-sitter tree. Not followed is the semicolon that Go inserts at a newline inside
+``/* */`` behind code, where Go's versions differ.
 """
 
 from __future__ import annotations

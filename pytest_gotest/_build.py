@@ -1,0 +1,399 @@
+"""Compile the tests of many packages once, into binaries that outlive the session; knows no pytest and runs no test."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import subprocess
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock
+
+from pytest_gotest import _harness
+from pytest_gotest._errors import BuildError, GotestError
+from pytest_gotest._settings import Settings
+from pytest_gotest._toolchain import GoEnv, Package, Toolchain
+
+# What `go test` runs of vet (cmd/go/internal/test/test.go, defaultVetFlags) up to Go 1.23, whose vet cannot see an overlay.
+_OLD_VET = ("atomic", "bool", "buildtags", "directive", "errorsas", "ifaceassert", "nilfunc", "printf", "stringintconv")  # fmt: skip
+_VET_SEES_OVERLAY = (1, 24)
+
+_HEADING = re.compile(r"# (\[)?([^\s\]]+)(?: \[([^\]]+)\])?\]?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """A test binary; ``plain`` says why it takes no orders, and is empty where it does."""
+
+    path: str
+    plain: str = ""
+
+
+@dataclass(slots=True)
+class Built:
+    """By import path: what came of a build. ``fresh`` counts the binaries that were written now."""
+
+    binaries: dict[str, Binary] = field(default_factory=dict)
+    errors: dict[str, GotestError] = field(default_factory=dict)
+    fresh: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """What go said below one ``# import/path`` heading. ``text`` starts after the headings."""
+
+    package: str
+    text: str
+    vet: bool
+
+
+def complaints(said: str) -> tuple[list[Complaint], str]:
+    """Split go's output by its headings; the rest, that stands under none, comes second.
+
+    A second heading in brackets marks vet (cmd/go/internal/work/exec.go). Lines such as
+    ``FAIL pkg [setup failed]`` repeat what a heading said.
+    """
+    found: list[tuple[str, bool, list[str]]] = []
+    rest: list[str] = []
+    for line in said.splitlines():
+        if heading := _HEADING.match(line):
+            bracketed, name, _ = heading.groups()
+            if bracketed and found and not found[-1][2]:
+                found[-1] = (found[-1][0], True, found[-1][2])
+            else:
+                found.append((name, False, []))
+        elif line.startswith("FAIL\t") and line.endswith(" failed]"):
+            continue
+        elif found:
+            found[-1][2].append(line)
+        else:
+            rest.append(line)
+    merged: dict[tuple[str, bool], list[str]] = {}
+    for name, vet, lines in found:
+        merged.setdefault((name.removesuffix(".test"), vet), []).extend(lines)
+    return (
+        [Complaint(name, "\n".join(lines).strip("\n"), vet) for (name, vet), lines in merged.items()],
+        "\n".join(rest).strip(),
+    )
+
+
+def rounds(selected: Iterable[Package], everyone: Iterable[Package]) -> dict[int, list[Package]]:
+    """Groups in which no two packages share the name of their binary.
+
+    A package's group depends on all packages of the module and not on what was selected, so that a
+    binary has one place for good.
+    """
+    taken: dict[str, list[str]] = defaultdict(list)
+    for package in everyone:
+        taken[executable(package.import_path)].append(package.import_path)
+    found: dict[int, list[Package]] = defaultdict(list)
+    for package in selected:
+        same = sorted(set(taken[executable(package.import_path)]) | {package.import_path})
+        found[same.index(package.import_path)].append(package)
+    return dict(sorted(found.items()))
+
+
+def executable(import_path: str) -> str:
+    """The file name that ``go test -c -o DIR/`` gives (cmd/go/internal/load/pkg.go, DefaultExecName)."""
+    *above, last = import_path.split("/")
+    if above and re.fullmatch(r"v(?:[2-9]|[1-9][0-9]+)", last):
+        last = above[-1]
+    return f"{last}.test"
+
+
+class Builder:
+    """Builds with one toolchain and one set of flags. ``alive`` is told the seconds while go works."""
+
+    def __init__(
+        self,
+        toolchain: Toolchain,
+        settings: Settings,
+        alive: Callable[[str, float], None] = lambda what, seconds: None,
+    ) -> None:
+        self._toolchain = toolchain
+        self._settings = settings
+        self._alive = alive
+
+    def build(self, selected: Sequence[Package], everyone: Sequence[Package]) -> Built:
+        """Build ``selected``; ``everyone`` is all packages with tests of the same modules."""
+        began = time.monotonic()
+        built = Built()
+        by_root: dict[str, list[Package]] = defaultdict(list)
+        for package in selected:
+            if package.error:
+                built.errors[package.import_path] = BuildError(
+                    f"{package.import_path} cannot be loaded:\n{package.error}"
+                )
+            else:
+                by_root[package.root].append(package)
+        for root, packages in by_root.items():
+            try:
+                self._module(root, packages, [p for p in everyone if p.root == root], built)
+            except GotestError as error:
+                for package in packages:
+                    built.errors.setdefault(package.import_path, error)
+        built.seconds = time.monotonic() - began
+        return built
+
+    def _module(
+        self, root: str, packages: list[Package], everyone: list[Package], built: Built
+    ) -> None:
+        env = self._toolchain.env(root)
+        if self._settings.race and not env.cgo:
+            raise BuildError(
+                "--gotest-race needs cgo, and CGO_ENABLED is 0 here",
+                hint="install a C compiler and set CGO_ENABLED=1, or leave --gotest-race out",
+            )
+        place = self._settings.cache_dir / "bin" / self._key(root, env)
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            overlay = self._overlay(root, env, everyone, place.parent.parent / "overlay")
+            lock = FileLock(place / ".lock")
+            with lock:
+                for number, members in rounds(packages, everyone).items():
+                    self._round(root, env, members, place / str(number), overlay, built)
+        except OSError as error:
+            raise BuildError(
+                f"the cache directory {self._settings.cache_dir} cannot be used: {error}",
+                hint="name one that can be written with --gotest-cache-dir, or make room there",
+            ) from error
+        if env.version < _VET_SEES_OVERLAY and not self._has_flag("vet"):
+            self._old_vet(root, packages, built)
+
+    def _round(
+        self,
+        root: str,
+        env: GoEnv,
+        packages: list[Package],
+        place: Path,
+        overlay: Path,
+        built: Built,
+    ) -> None:
+        place.mkdir(exist_ok=True)
+        before = {package.import_path: _identity(place, package) for package in packages}
+        flags = [f"-overlay={overlay}"]
+        if env.version < _VET_SEES_OVERLAY and not self._has_flag("vet"):
+            flags.append("-vet=off")
+        code, said = self._go_test(root, packages, place, flags)
+        failed = self._blame(root, packages, code, said) if code else {}
+        plain = {
+            path: text for path, text in failed.items() if "zz_gotest_harness" in text or "main.tests" in text
+        }
+        if plain:
+            # The harness does not fit this Go: the package's own tests may be sound all the same.
+            again = [package for package in packages if package.import_path in plain]
+            code, said = self._go_test(root, again, place, self._without_harness())
+            for path in plain:
+                del failed[path]
+            failed |= self._blame(root, again, code, said) if code else {}
+        for package in packages:
+            path = package.import_path
+            binary = place / executable(path)
+            if path in failed:
+                built.errors[path] = BuildError(failed[path])
+                # go leaves the binary of an earlier build behind, which must never run in its place.
+                with contextlib.suppress(OSError):
+                    binary.unlink()
+            elif not binary.exists():
+                built.errors[path] = BuildError(
+                    f"go test -c wrote no binary for {path}:\n{said.strip() or 'it said nothing'}"
+                )
+            else:
+                built.binaries[path] = Binary(
+                    str(binary), plain="the harness does not build here" if path in plain else ""
+                )
+                built.fresh += before[path] != _identity(place, package)
+
+    def _go_test(
+        self, root: str, packages: list[Package], place: Path, flags: Sequence[str]
+    ) -> tuple[int, str]:
+        arguments = ["test", "-c", "-json", "-o", f"{place}{os.sep}", *self.flags(), *flags]
+        return self._run([*arguments, *(package.pattern for package in packages)], root, len(packages))
+
+    def _run(self, arguments: Sequence[str], root: str, packages: int) -> tuple[int, str]:
+        began = time.monotonic()
+        process = subprocess.Popen(
+            [self._toolchain.go, *arguments],
+            cwd=root,
+            env=dict(self._toolchain.environ, PWD=root),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            while True:
+                try:
+                    said, _ = process.communicate(timeout=1.0)
+                    break
+                except subprocess.TimeoutExpired:
+                    self._alive(f"building {packages} packages", time.monotonic() - began)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        return process.returncode, _plain_text(said.decode("utf-8", "replace"))
+
+    def _blame(self, root: str, packages: list[Package], code: int, said: str) -> dict[str, str]:
+        """Import path -> what is wrong with it. A dependency's complaint goes to all that import it."""
+        found, rest = complaints(said)
+        paths = {package.import_path for package in packages}
+        blamed: dict[str, list[str]] = defaultdict(list)
+        foreign = []
+        for complaint in found:
+            what = "vet refuses" if complaint.vet else "cannot build"
+            base = complaint.package.removesuffix("_test")
+            for path in {complaint.package, base} & paths:
+                blamed[path].append(f"{what} {path}:\n{complaint.text}")
+            if not {complaint.package, base} & paths:
+                foreign.append(complaint)
+        if foreign:
+            uses = self._dependencies(root, packages)
+            for complaint in foreign:
+                users = [path for path in paths if complaint.package in uses.get(path, ())]
+                for path in users or sorted(paths - blamed.keys()):
+                    blamed[path].append(
+                        f"cannot build {path}: its dependency {complaint.package} does not build:\n{complaint.text}"
+                    )
+        if not blamed:
+            for path in paths:
+                blamed[path].append(f"go test -c failed (exit {code}):\n{rest or said.strip()}")
+        return {path: "\n".join(texts) for path, texts in blamed.items()}
+
+    def _dependencies(self, root: str, packages: list[Package]) -> dict[str, set[str]]:
+        patterns = [package.pattern for package in packages]
+        done = self._toolchain.run(
+            ["list", "-e", "-test", "-json=ImportPath,ForTest,Deps", *list_flags(self._settings), *patterns], root
+        )
+        uses: dict[str, set[str]] = defaultdict(set)
+        decoder, position = json.JSONDecoder(), 0
+        while (position := done.stdout.find("{", position)) >= 0:
+            data, position = decoder.raw_decode(done.stdout, position)
+            owner = data.get("ForTest") or data["ImportPath"].removesuffix(".test")
+            uses[owner] |= {dep.partition(" ")[0] for dep in data.get("Deps") or ()}
+        return uses
+
+    def _old_vet(self, root: str, packages: list[Package], built: Built) -> None:
+        sound = [package for package in packages if package.import_path in built.binaries]
+        if not sound:
+            return
+        checks = [f"-{name}" for name in _OLD_VET]
+        patterns = [package.pattern for package in sound]
+        code, said = self._run(["vet", *checks, *list_flags(self._settings), *patterns], root, len(sound))
+        if not code:
+            return
+        paths = {package.import_path for package in sound}
+        for complaint in complaints(said)[0]:
+            if complaint.package in paths:
+                del built.binaries[complaint.package]
+                paths.remove(complaint.package)
+                built.errors[complaint.package] = BuildError(
+                    f"vet refuses {complaint.package}:\n{complaint.text}"
+                )
+
+    def _overlay(self, root: str, env: GoEnv, everyone: list[Package], place: Path) -> Path:
+        own = _harness.user_overlay(env.goflags, self._settings.build_args)
+        existing = _harness.read_overlay(Path(root, own)) if own else {}
+        packages = {
+            package.directory: package.name or "main"
+            for package in everyone
+            if package.test_files or package.xtest_files
+        }
+        return _harness.overlay(packages, place, existing)
+
+    def _without_harness(self) -> list[str]:
+        given = _harness.user_overlay("", self._settings.build_args)
+        return [f"-overlay={given}"] if given else []
+
+    def flags(self) -> list[str]:
+        """The user's build flags, and -ldflags=-w: ``-c`` would write DWARF that plain ``go test`` leaves out."""
+        flags = _without(self._settings.build_args, ("overlay",))
+        if not self._has_flag("ldflags"):
+            flags.append("-ldflags=-w")
+        for number, flag in enumerate(flags):
+            name, equals, value = flag.partition("=")
+            # One that begins with a package pattern is for other packages than the main one, perhaps.
+            if name.lstrip("-") == "ldflags" and equals and value.startswith("-"):
+                flags[number] = f"{name}={value} -w" if value != "-w" else flag
+        return [*_tags_and_race(self._settings), *flags]
+
+    def _has_flag(self, name: str) -> bool:
+        goflags = self._toolchain.environ.get("GOFLAGS", "").split()
+        given = (*self._settings.build_args, *goflags)
+        return any(flag.lstrip("-").partition("=")[0] == name for flag in given)
+
+    def _key(self, root: str, env: GoEnv) -> str:
+        facts = (root, env, self.flags())
+        name = re.sub(r"[^\w.-]", "_", os.path.basename(root))[:40]
+        return f"{name}-{hashlib.sha256(repr(facts).encode()).hexdigest()[:16]}"
+
+
+def list_flags(settings: Settings) -> list[str]:
+    """Flags of ``go list``, ``go vet`` and ``go build`` alike: which files belong to a package."""
+    return [*_tags_and_race(settings), *_without(settings.build_args, ("overlay", "vet"))]
+
+
+def _tags_and_race(settings: Settings) -> list[str]:
+    flags = [f"-tags={','.join(settings.tags)}"] if settings.tags else []
+    if settings.race:
+        flags.append("-race")
+    return flags
+
+
+def test_environment(environ: Mapping[str, str], env: GoEnv, directory: str) -> dict[str, str]:
+    """What cmd/go gives a test binary: its directory as PWD, and its own go first on PATH."""
+    first = os.path.join(env.goroot, "bin")
+    path = environ.get("PATH", "")
+    return {
+        **environ,
+        "PWD": directory,
+        "PATH": f"{first}{os.pathsep}{path}" if path else first,
+    }
+
+
+def _without(arguments: Sequence[str], names: Sequence[str]) -> list[str]:
+    """``arguments`` without the flags of these names, each given as -name=value or as two words."""
+    kept, skip = [], False
+    for argument in arguments:
+        name, equals, _ = argument.lstrip("-").partition("=")
+        if skip:
+            skip = False
+        elif argument.startswith("-") and name in names:
+            skip = not equals
+        else:
+            kept.append(argument)
+    return kept
+
+
+def _plain_text(said: str) -> str:
+    """Go 1.24 and later wrap build output in JSON, earlier ones do not; both may come in one stream."""
+    lines = []
+    for line in said.splitlines(keepends=True):
+        if line.startswith("{"):
+            try:
+                event = json.loads(line)
+            except ValueError:
+                event = None
+            if isinstance(event, dict):
+                if event.get("Action") in ("build-output", "output"):
+                    lines.append(str(event.get("Output", "")))
+                continue
+        lines.append(line)
+    return "".join(lines)
+
+
+def _identity(place: Path, package: Package) -> tuple[int, int] | None:
+    try:
+        stat = (place / executable(package.import_path)).stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_ino
+
+

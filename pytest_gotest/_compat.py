@@ -1,0 +1,59 @@
+"""Every private touch of pytest but subtests, one function each; knows nothing of Go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+def report_key(item: pytest.Item) -> Any:
+    """What pytest counts failed subtests by: the id object from 9.2 on, the text before."""
+    return getattr(item, "id", item.nodeid)
+
+
+def fixture_info(item: pytest.Function) -> Any:
+    """What pytest resolved for this item's fixtures, to be shared with items that ask for the same."""
+    return item._fixtureinfo
+
+
+def fixture_is_own(item: pytest.Function, name: str, module: str) -> bool:
+    """Whether the fixture that this item gets under ``name`` is defined in ``module``."""
+    found = item._fixtureinfo.name2fixturedefs.get(name)
+    return found is not None and found[-1].func.__module__ == module
+
+
+def set_parameters(item: pytest.Function, parameters: str) -> None:
+    """Make ``item`` equal in id to ``path::name[parameters]`` as pytest itself parses that text.
+
+    From 9.2 on an id is an object, and --lf compares objects.
+    """
+    own: Any = getattr(item, "_id", None)
+    if own is not None:
+        item._id = own.with_params(parameters)
+    else:
+        assert item.parent is not None
+        setattr(item, "_nodeid", f"{item.parent.nodeid}::{item.name}")  # noqa: B010 - unknown from 9.2 on
+
+
+def last_failed(config: pytest.Config) -> list[str]:
+    """Node ids that --lf would run; empty without that option."""
+    if not config.getoption("lf", False) and not config.getoption("failedfirst", False):
+        return []
+    assert config.cache is not None
+    return list(config.cache.get("cache/lastfailed", {}))
+
+
+def write_line(config: pytest.Config, text: str, **markup: bool) -> None:
+    """A line on the terminal although output is being captured."""
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    capture: Any = config.pluginmanager.get_plugin("capturemanager")
+    if reporter is None:
+        return
+    if capture is None:
+        reporter.ensure_newline()
+        reporter.write_line(text, **markup)
+        return
+    with capture.global_and_fixture_disabled():
+        reporter.ensure_newline()
+        reporter.write_line(text, **markup)

@@ -1,0 +1,148 @@
+"""The hooks of a session that has Go tests."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from pytest_gotest import _session
+from pytest_gotest._discovery import skipped_by_go
+from pytest_gotest._errors import GotestError
+from pytest_gotest._nodes import GoFile, GoItem, amend_report
+from pytest_gotest._session import GoSession
+
+_SEED = "gotest_shuffle_seed"
+
+
+class GoHooks:
+    """Registered by `plugin` when Go tests are asked for."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.go: GoSession = _session.start(config)
+        settings = self.go.settings
+        if settings.shuffle == -1:
+            drawn = getattr(config, "workerinput", {}).get(_SEED) or random.randrange(1 << 31)
+            from dataclasses import replace
+
+            self.go.settings = replace(settings, shuffle=drawn)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: object) -> None:
+        """xdist: every worker shuffles alike."""
+        node.workerinput[_SEED] = self.go.settings.shuffle  # type: ignore[attr-defined]
+
+    def pytest_report_header(self, config: pytest.Config) -> list[str]:
+        settings = self.go.settings
+        try:
+            env = self.go.toolchain.env(str(config.rootpath))
+        except GotestError as error:
+            raise pytest.UsageError(str(error)) from None
+        words = [f"{env.goversion} {env.goos}/{env.goarch}"]
+        words.append("shuffle off" if settings.shuffle is None else f"shuffle {settings.shuffle}")
+        if settings.engine != "binary":
+            words.append("engine go test -json")
+        return ["gotest: " + ", ".join(words)]
+
+    # Collection
+
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        if collection_path.suffix == ".go" and collection_path.name.startswith(("_", ".")):
+            return True
+        return None
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> GoFile | None:
+        if not file_path.name.endswith("_test.go"):
+            return None
+        if not parent.session.isinitpath(file_path) and self._left_out(file_path, parent.session):
+            return None
+        GoFile.gotest = self.go
+        node: GoFile = GoFile.from_parent(parent, path=file_path)
+        return node
+
+    def _left_out(self, file: Path, session: pytest.Session) -> bool:
+        """Whether ``./...`` would not come here, unless a directory on the way was named by the user."""
+        root = self.go.catalog.module_root(str(file.parent))
+        directory = file.parent
+        while directory != directory.parent and not session.isinitpath(directory):
+            if str(directory) == root:
+                return self.go.catalog.nested(root) and self._came_through(directory, session)
+            if skipped_by_go(directory.name):
+                return True
+            directory = directory.parent
+        return False
+
+    @staticmethod
+    def _came_through(root: Path, session: pytest.Session) -> bool:
+        """Whether pytest got to a nested module from above, and not because it was named."""
+        return not any(session.isinitpath(path) for path in (root, *root.rglob("*_test.go")))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        self.go.arrange(items)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.go.catalog.save()
+        option = self.config.option
+        if option.collectonly or getattr(option, "setupplan", False) or self._controls_workers():
+            return
+        self.go.build(session.items)
+
+    def _controls_workers(self) -> bool:
+        return bool(getattr(self.config.option, "tx", None)) and not self.go.in_worker
+
+    def pytest_report_collectionfinish(self) -> list[str]:
+        built = self.go.built
+        if built is None or not (built.binaries or built.errors):
+            return []
+        words = f"gotest: {built.fresh} packages built in {built.seconds:.1f} s"
+        if current := len(built.binaries) - built.fresh:
+            words += f" ({current} up to date)"
+        if built.errors:
+            words += f", {len(built.errors)} do not build"
+        return [words]
+
+    # Running
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, object, object]:
+        if isinstance(item, GoItem) and self.go.in_worker:
+            item.last = not (isinstance(nextitem, GoItem) and nextitem.test.package == item.test.package)
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if isinstance(item, GoItem):
+            amend_report(item, call, report)
+        return report
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        self.go.close()
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        runner = self.go.runner
+        if runner is None:
+            return
+        for problem in runner.unreported():
+            terminalreporter.write_line(f"gotest: {problem}", red=True)
+        if self.go.ran:
+            processes = runner.processes
+            words = f"gotest: {self.go.ran} Go tests in {processes} process{'es' if processes != 1 else ''}"
+            if runner.restarted:
+                words += f", {runner.restarted} ran again because a neighbour ended their process"
+            terminalreporter.write_line(words)
+        if self.config.get_verbosity() > 0:
+            for package, plan in runner.plans.items():
+                terminalreporter.write_line(f"gotest: {package}: {plan.why}")
+
+

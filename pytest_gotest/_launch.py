@@ -1,0 +1,113 @@
+"""The commands that run Go tests, for each engine; starts nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from pytest_gotest._build import Binary, list_flags, test_environment
+from pytest_gotest._harness import GATE
+from pytest_gotest._lane import Group, Launch, Test
+from pytest_gotest._settings import Settings
+from pytest_gotest._source import Kind
+from pytest_gotest._toolchain import GoEnv, Package, Toolchain
+
+# 0 would take t.Deadline away and switch the runtime's deadlock exit on; each test is timed from outside.
+_FAR_OFF = "24h"
+
+_META = re.compile(r"[\\.+*?()|\[\]{}^$]")
+
+
+def quote_meta(text: str) -> str:
+    """Go's regexp.QuoteMeta; Python's re.escape escapes more than RE2 lets be escaped."""
+    return _META.sub(lambda match: "\\" + match[0], text)
+
+
+def run_pattern(names: Iterable[str], select: str = "") -> str:
+    """An expression for -run that selects just these top-level tests, or one subtest of them."""
+    top = "^(?:" + "|".join(quote_meta(name) for name in names) + ")$"
+    below = [f"^{quote_meta(part)}$" for part in select.split("/")] if select else []
+    return "/".join([top, *below])
+
+
+def binary_launch(
+    package: Package,
+    binary: Binary,
+    settings: Settings,
+    goenv: GoEnv,
+    environ: Mapping[str, str],
+    *,
+    select: Test | None = None,
+    hold: bool = False,
+) -> Launch:
+    """Run a test binary as cmd/go does (cmd/go/internal/test/test.go, runTestActor)."""
+    common = [
+        binary.path,
+        "-test.paniconexit0",
+        f"-test.timeout={_FAR_OFF}",
+        "-test.v=test2json",
+        *(["-test.short"] if settings.short else []),
+    ]
+    harness = not binary.plain
+
+    def argv(group: Group) -> list[str]:
+        chosen: list[str] = []
+        if not harness:
+            chosen = _choose(group, prefix="-test.")
+        elif select is not None and select.select:
+            chosen = [f"-test.run={run_pattern((select.name, GATE), select.select)}"]
+        return [*common, *chosen, *settings.args]
+
+    return Launch(
+        package=package.import_path,
+        argv=argv,
+        cwd=package.directory,
+        env=test_environment(environ, goenv, package.directory),
+        harness=harness,
+        escapes=goenv.version >= (1, 27),
+        timeout=settings.timeout,
+        hold=hold,
+    )
+
+
+def gotest_launch(
+    package: Package, toolchain: Toolchain, settings: Settings, environ: Mapping[str, str]
+) -> Launch:
+    """Run `go test -json` for one package."""
+
+    def argv(group: Group) -> Sequence[str]:
+        return [
+            toolchain.go,
+            "test",
+            "-json",
+            "-timeout=0",
+            *list_flags(settings),
+            *[arg for arg in settings.build_args if arg.startswith("-vet")],
+            *(["-short"] if settings.short else []),
+            *_choose(group, prefix="-"),
+            package.pattern,
+            *(["-args", *settings.args] if settings.args else []),
+        ]
+
+    return Launch(
+        package=package.import_path,
+        argv=argv,
+        cwd=package.root,
+        env={**environ, "PWD": package.root},
+        harness=False,
+        json=True,
+        timeout=settings.timeout,
+    )
+
+
+def _choose(group: Group, prefix: str) -> list[str]:
+    benchmarks = [test.name for test in group.tests if test.kind is Kind.BENCHMARK]
+    others = [test.name for test in group.tests if test.kind is not Kind.BENCHMARK]
+    select = next((test.select for test in group.tests if test.select), "")
+    chosen = [f"{prefix}run={run_pattern(others, select) if others else '^$'}"]
+    if benchmarks:
+        chosen.append(f"{prefix}bench={run_pattern(benchmarks)}")
+    return [*chosen, f"{prefix}count={group.times}"]
+
+
+Launcher = Callable[[Test, Mapping[str, str], bool], Launch]

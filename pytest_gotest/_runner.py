@@ -1,0 +1,304 @@
+"""Which tests run in which process and when; hands out results in any order. Knows no pytest.
+
+A package is *gated* (each group starts when its item asks for it) where something must act between
+two tests, and *free* where nothing does: then its process runs ahead of pytest, beside other packages.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pytest_gotest._lane import Group, Lane, Launch, Test
+from pytest_gotest._outcome import ERROR, Result
+from pytest_gotest._source import Kind
+
+# What pytest itself changes around every test.
+_PYTESTS_OWN = frozenset({"PYTEST_CURRENT_TEST"})
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A collected test and what decides how it can run.
+
+    ``acts``: a fixture or a timer must act before or after it. ``alone``: a process of its own.
+    ``grouped``: it asks to run beside the others that do (``//pytest:parallel``). ``parallel``: it
+    calls t.Parallel. ``doubtful``: its item may be skipped, so nothing may run ahead of it.
+    """
+
+    test: Test
+    acts: bool = False
+    alone: bool = False
+    grouped: bool = False
+    parallel: bool = False
+    doubtful: bool = False
+
+
+@dataclass(slots=True)
+class Plan:
+    """How the tests of one package run, and why, for ``-v``."""
+
+    free: bool
+    why: str
+    groups: list[tuple[Test, ...]] = field(default_factory=list)
+
+
+def plan_package(tests: Sequence[Planned], isolate: str, *, ahead: bool) -> Plan:
+    """``ahead``: the session allows tests to run before their items ask. Pure."""
+    acting = next((planned for planned in tests if planned.acts), None)
+    if isolate == "test":
+        return Plan(False, "a process for each test, as asked for")
+    if isolate == "gate":
+        return Plan(False, "gated, as asked for")
+    if isolate == "auto" and acting is not None:
+        return Plan(False, f"gated: something acts around {acting.test.name}")
+    if isolate == "auto" and not ahead:
+        return Plan(False, "gated: this session runs nothing ahead")
+    runnable = [p for p in tests if not p.alone and not p.doubtful and not p.test.select]
+    names = [p.test.name for p in runnable]
+    twice = len(set(names)) < len(names)
+    if (isolate == "package" or any(p.parallel for p in runnable)) and not twice:
+        together = tuple(p.test for p in runnable if p.test.kind is Kind.TEST)
+        others = [(p.test,) for p in runnable if p.test.kind is not Kind.TEST]
+        return Plan(True, "free: t.Parallel keeps its meaning", [*([together] if together else []), *others])
+    return Plan(True, "free: nothing acts between its tests", [(p.test,) for p in runnable])
+
+
+class Runner:
+    """Runs what a session collected.
+
+    ``launch(test, environ, plain)`` says how to start the processes for a test, ``plain`` being why
+    they take no orders, if so; ``jobs`` is how many packages may run at once ahead of pytest;
+    ``bundle``: one process takes all tests of a free package, which is how `go test` is used;
+    ``echo`` gets output as it comes.
+    """
+
+    def __init__(
+        self,
+        launch: Callable[[Test, Mapping[str, str], str], Launch],
+        *,
+        isolate: str = "auto",
+        count: int = 1,
+        jobs: int = 1,
+        ahead: bool = True,
+        bundle: bool = False,
+        echo: Callable[[str], None] | None = None,
+    ) -> None:
+        self._launch = launch
+        self._isolate = isolate
+        self._count = count
+        self._jobs = jobs
+        self._ahead = ahead
+        self._bundle = bundle
+        self._echo = echo
+        self.plans: dict[str, Plan] = {}
+        self._planned: dict[Test, Planned] = {}
+        self._by_package: dict[str, list[Planned]] = defaultdict(list)
+        self._arrived = threading.Condition(threading.RLock())
+        self._results: dict[Test, Result] = {}
+        self._submitted: set[Test] = set()  # in a lane's hands, or through them
+        self._asked: set[Test] = set()
+        self._lane_of: dict[Test, Lane] = {}  # between prepare and the result
+        self._runs_free: set[Test] = set()
+        self._queue: deque[str] = deque()  # free packages that have not begun
+        self._free: dict[str, Lane] = {}
+        self._busy = 0  # free lanes that run
+        self._gated: dict[tuple[str, tuple[tuple[str, str], ...]], Lane] = {}
+        self._lanes: list[Lane] = []
+        self._environ: dict[Lane, Mapping[str, str]] = {}
+        self._told: dict[Lane, int] = defaultdict(int)
+        self._closed = False
+
+    def plan(self, tests: Iterable[Planned]) -> None:
+        """Once, with all tests of the session in pytest's order."""
+        for planned in tests:
+            self._planned[planned.test] = planned
+            self._by_package[planned.test.package].append(planned)
+        for package, members in self._by_package.items():
+            plan = self.plans[package] = plan_package(members, self._isolate, ahead=self._ahead)
+            if plan.free and self._bundle and plan.groups:
+                plan.groups = [tuple(test for group in plan.groups for test in group)]
+            if plan.free and plan.groups:
+                self._queue.append(package)
+                self._runs_free.update(test for group in plan.groups for test in group)
+
+    @property
+    def processes(self) -> int:
+        return sum(lane.processes for lane in self._lanes)
+
+    @property
+    def restarted(self) -> int:
+        """Tests that ran again because another one ended their process."""
+        return sum(lane.restarted for lane in self._lanes)
+
+    def prepare(self, test: Test, env: Mapping[str, str]) -> Result | None:
+        """Start the process that will run ``test`` and wait until its TestMain lets tests run.
+
+        Returns the result if it is known already that the test cannot run.
+        """
+        lane = self._lane_of[test] = self._lane_for(test, env)
+        while not lane.standing.wait(1.0) and lane.is_alive():
+            pass
+        fate = lane.fate
+        return fate if fate is not None and fate.verdict == ERROR and test not in self._results else None
+
+    def result_for(
+        self,
+        test: Test,
+        env: Mapping[str, str],
+        test_env: Mapping[str, str | None],
+        alive: Callable[[float], None] = lambda seconds: None,
+    ) -> Result:
+        """Run ``test`` if it has not run ahead, and wait for its verdict.
+
+        ``alive`` is called about every second while it is awaited, with the seconds so far. A
+        test that is asked for a second time runs once more, alone in a fresh process.
+        """
+        lane = self._lane_of.pop(test, None) or self._lane_for(test, env)
+        if test in self._asked or test not in self._submitted:
+            group = self._group_for(test, lane, test_env)
+            self._submitted.update(group.tests)
+            lane.put(group)
+            if self._is_own(test):
+                lane.close()
+        self._asked.add(test)
+        waited = 0.0
+        with self._arrived:
+            while test not in self._results:
+                if not lane.is_alive():
+                    problem = "the test got no verdict: its process ended, and nobody said why"
+                    return Result(ERROR, problem=problem, evidence="\n".join(lane.problems))
+                if not self._arrived.wait(1.0):
+                    waited += 1.0
+                    alive(waited)
+            return self._results.pop(test)
+
+    def finish(self, package: str) -> list[str]:
+        """After the last test of a package: let its processes end, and tell what went wrong beside the tests."""
+        problems: list[str] = []
+        for lane in self._lanes:
+            if lane.launch.package == package:
+                lane.close()
+                lane.join()
+                problems += self._news(lane)
+        return problems
+
+    def unreported(self) -> list[str]:
+        """Problems of packages whose last test never came."""
+        return [f"{lane.launch.package}: {news}" for lane in self._lanes for news in self._news(lane)]
+
+    def _news(self, lane: Lane) -> list[str]:
+        news = lane.problems[self._told[lane] :]
+        self._told[lane] += len(news)
+        return news
+
+    def close(self) -> None:
+        """End every process now."""
+        with self._arrived:
+            self._closed = True
+        for lane in self._lanes:
+            lane.stop()
+        for lane in self._lanes:
+            lane.join(10)
+
+    # Lanes
+
+    def _is_own(self, test: Test) -> bool:
+        planned = self._planned.get(test)
+        return (
+            self._isolate == "test"
+            or test in self._asked
+            or bool(test.select)
+            or planned is None
+            or planned.alone
+        )
+
+    def _lane_for(self, test: Test, env: Mapping[str, str]) -> Lane:
+        if self._is_own(test):
+            return self._start(test, env)
+        if test in self._submitted and test.package not in self._free:
+            return self._gated_lane(test, env)
+        if test in self._runs_free:
+            with self._arrived:
+                if test.package not in self._free:
+                    self._begin_free(test.package, env)
+                self._fill()
+                return self._free[test.package]
+        return self._gated_lane(test, env)
+
+    def _gated_lane(self, test: Test, env: Mapping[str, str]) -> Lane:
+        key = (test.package, tuple(sorted(env.items())))
+        lane = self._gated.get(key)
+        if lane is None or not lane.may_get_more or not lane.is_alive():
+            lane = self._gated[key] = self._start(test, env)
+        return lane
+
+    def _start(
+        self, test: Test, env: Mapping[str, str], groups: Sequence[Group] = (), *, free: bool = False
+    ) -> Lane:
+        environ = {**os.environ, **env}
+        for name in _PYTESTS_OWN:
+            environ.pop(name, None)
+        lane = Lane(
+            self._launch(test, environ, ""),
+            self._deliver,
+            echo=self._echo,
+            plain=lambda why: self._launch(test, environ, why),
+            ended=self._free_ended if free else None,
+        )
+        self._environ[lane] = environ
+        self._lanes.append(lane)
+        for group in groups:
+            lane.put(group)
+        if groups:
+            lane.close()
+        lane.start()
+        return lane
+
+    def _begin_free(self, package: str, env: Mapping[str, str]) -> None:
+        with contextlib.suppress(ValueError):
+            self._queue.remove(package)
+        groups = [Group(tests, times=self._count) for tests in self.plans[package].groups]
+        for group in groups:
+            self._submitted.update(group.tests)
+        self._busy += 1
+        self._free[package] = self._start(groups[0].tests[0], env, groups, free=True)
+
+    def _fill(self) -> None:
+        """Run as many packages ahead as there are jobs."""
+        while self._ahead and not self._closed and self._queue and self._busy < self._jobs:
+            self._begin_free(self._queue[0], {})
+
+    def _free_ended(self) -> None:
+        with self._arrived:
+            self._busy -= 1
+            self._fill()
+
+    def _group_for(self, test: Test, lane: Lane, test_env: Mapping[str, str | None]) -> Group:
+        """Variables that fixtures changed since the process began reach the test as well."""
+        began = self._environ[lane]
+        env: dict[str, str | None] = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in _PYTESTS_OWN and began.get(name) != value
+        }
+        env |= test_env
+        planned = self._planned.get(test)
+        tests: tuple[Test, ...] = (test,)
+        if planned is not None and planned.grouped and not self._is_own(test):
+            beside = [
+                other.test
+                for other in self._by_package[test.package]
+                if other.grouped and not other.doubtful and not self._is_own(other.test)
+            ]
+            tests = tuple(dict.fromkeys((test, *beside)))
+        return Group(tests, env, self._count)
+
+    def _deliver(self, test: Test, result: Result) -> None:
+        with self._arrived:
+            self._results.setdefault(test, result)
+            self._arrived.notify_all()

