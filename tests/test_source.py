@@ -147,7 +147,6 @@ SNIPPETS = [
     "/* x */ /* Output: */",
     "// Unordered output:",
     "//go:noinline",
-    "//pytest:b\n/* c */ var _ = 1",
 ]
 
 
@@ -172,6 +171,33 @@ def test_attaches_comments_as_go_does(golist: Path, tmp_path: Path) -> None:
     assert any(f["doc"] for t in told for f in t["functions"])
     assert [as_golist(f) for f in files] == told
 
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        "//pytest:a\n/* c */ func one() {}\n",
+        "func one() {} //pytest:a\n",
+        "/* a\n b */ //pytest:a\n",
+        "/* a */ /* b */ //pytest:a\n",
+        "//pytest:a\n/*\n*/\n",
+        "/*\n//pytest:a\n*/\n",
+        "var s = `\n//pytest:a\n`\n",
+        "var s = '\"' //pytest:a\n//pytest:b\n",
+        "//pytest:a\n//go:noinline\n",
+        "//pytest:a\n\t//pytest:\n",
+        "// x //pytest:a\n",
+    ],
+)
+def test_attaches_odd_comments_as_go_does(golist: Path, tmp_path: Path, above: str) -> None:
+    file = tmp_path / "odd_test.go"
+    file.write_text(f"{above.replace('func one() {}', '')}\npackage p\n{above}" + TEST_A)
+    file.write_text(f"package p\n{above}{TEST_A}")
+    told = truth(golist, [file])
+    assert told[0]["syntax"] == ""
+    assert [as_golist(file)] == told
+
+
+TEST_A = "func TestA(t *testing.T) {\n}\n"
 
 SIGNATURES = """
 package p

@@ -66,7 +66,7 @@ func read(path string) file {
 			}
 			for _, c := range group.List {
 				if rest, ok := strings.CutPrefix(c.Text, "//pytest:"); ok {
-					found = append(found, fmt.Sprintf("%d %s", line(c.Pos()), strings.TrimSpace(rest)))
+					found = append(found, strings.TrimSpace(fmt.Sprintf("%d %s", line(c.Pos()), rest)))
 				}
 			}
 		}
