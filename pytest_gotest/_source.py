@@ -186,7 +186,7 @@ class _Reader:
                 found.append(node)
             elif kind == _PACKAGE and not package:
                 package_line = node.start_point[0] + 1
-                package = next((go.text(source, n) for n in node.named_children[:1]), "")
+                package = next((go.text(source, name) for name in _named(node)), "")
         functions: Iterable[_Found] = (
             _Found(node, source, node.start_point[0] + 1, node.end_point[0] + 1) for node in found
         )

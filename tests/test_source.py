@@ -200,7 +200,7 @@ def test_attaches_odd_comments_as_go_does(golist: Path, tmp_path: Path, above: s
 TEST_A = "func TestA(t *testing.T) {\n}\n"
 
 SIGNATURES = """
-package p
+package /* the name is */ p
 
 import (
 	"testing"
