@@ -135,6 +135,7 @@ class RawDecoder:
         self._test = ""
         self._report: Event | None = None  # what a `---` line said, until its output has come
         self._errors: set[str] = set()  # tests inside an error
+        self._kind = ""  # of the output so far of a line that came without its end
         self._time = 0.0
         self._events: list[Event] = []
 
@@ -217,6 +218,7 @@ class RawDecoder:
         return cut
 
     def _marked(self, line: bytes) -> None:
+        self._kind = ""
         body = line[1:]
         trim = body.removesuffix(b"\n").removesuffix(b"\r") if body[-1:] == b"\n" else body
         if trim in (b"PASS", b"FAIL") or trim.startswith(b"FAIL\t"):
@@ -271,10 +273,16 @@ class RawDecoder:
 
     def _plain(self, line: bytes) -> None:
         """Output of the current test, with the marks and escapes of package testing taken out."""
-        kind = "error-continue" if self._test in self._errors else ""
-        if not self._escapes or not _SPECIAL.search(line):
+        if line.startswith(_MARK):
+            self._kind = ""
+        kind = self._kind or ("error-continue" if self._test in self._errors else "")
+        if self._escapes and _SPECIAL.search(line):
+            kind = self._special(line, kind)
+        else:
             self._output(line, kind)
-            return
+        self._kind = "" if line.endswith(b"\n") else kind
+
+    def _special(self, line: bytes, kind: str) -> str:
         text = bytearray()
         start = 0
         for match in _TOKEN.finditer(line):
@@ -296,6 +304,7 @@ class RawDecoder:
             else:
                 text += match[0]
         self._output(bytes(text + line[start:]), kind)
+        return kind
 
     def _output(self, data: bytes, kind: str) -> None:
         while len(data) > _PIECE:
