@@ -1,0 +1,7 @@
+//go:build go1.26
+
+package attrs
+
+import "testing"
+
+func TestArtifacts(t *testing.T) { _ = t.ArtifactDir() }

@@ -1,0 +1,3 @@
+module example.test/streams
+
+go 1.20

@@ -1,0 +1,2 @@
+// Package untested has no test files.
+package untested
