@@ -1,0 +1,3 @@
+package good
+
+func Greet(name string) string { return "hello, " + name }

@@ -1,0 +1,3 @@
+package panics
+
+func Divide(a, b int) int { return a / b }

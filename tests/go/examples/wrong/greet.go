@@ -1,0 +1,3 @@
+package wrong
+
+func Greet(name string) string { return "hello, " + name }

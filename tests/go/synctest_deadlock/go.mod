@@ -1,0 +1,3 @@
+module example.com/synctest_deadlock
+
+go 1.25
