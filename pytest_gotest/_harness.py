@@ -86,6 +86,9 @@ def overlay(
     (``main``, or ``store_test`` where all there is are external tests). ``existing`` is the
     "Replace" of an overlay of the user's own, which stays in force.
 
+    Go refuses an overlay of packages beneath GOMODCACHE (seen with 1.27), the standard library of a
+    downloaded toolchain among them.
+
     The files are named by their content and written only once, so equal calls return equal paths
     and Go's build cache stays warm. Returns the path for ``-overlay``. Raises OSError.
     """

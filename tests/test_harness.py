@@ -857,9 +857,7 @@ def test_a_binary_does_not_outlive_its_runner(start: Start, gates: int) -> None:
     assert orders.process.wait(PATIENCE) == HARNESS_EXIT
 
 
-FIGURES = re.compile(
-    r"\+?0x[0-9a-f]+|\{.*\}|\d+(\.\d+)?s\b|goroutine \d+|\.go:\d+",
-)
+FIGURES = re.compile(r"\+?0x[0-9a-f]+|\{.*\}|\d+(\.\d+)?s\b|goroutine \d+|\.go:\d+")
 
 
 def steps(events: list[Event]) -> tuple[list[tuple[str, str, str]], list[tuple[str, str]]]:
