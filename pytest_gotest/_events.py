@@ -200,7 +200,7 @@ class RawDecoder:
         """``line`` cut before each marker that is not escaped."""
         if not self._escapes:
             first, *others = line.split(_MARK)
-            return [part for part in (first, *(_MARK + other for other in others)) if part]
+            return [first, *(_MARK + other for other in others)]
         cuts = [
             match.start()
             for match in _ESCAPE_OR_MARK.finditer(line)
@@ -224,7 +224,6 @@ class RawDecoder:
         if trim in (b"PASS", b"FAIL") or trim.startswith(b"FAIL\t"):
             self._flush()
             self._test = ""
-            self._errors.clear()
             self._output(body, "frame")
             action = "pass" if trim == b"PASS" else "fail"
             self._events.append(Event(action, self._package, "", self._time))
@@ -273,8 +272,6 @@ class RawDecoder:
 
     def _plain(self, line: bytes) -> None:
         """Output of the current test, with the marks and escapes of package testing taken out."""
-        if line.startswith(_MARK):
-            self._kind = ""
         kind = self._kind or ("error-continue" if self._test in self._errors else "")
         if self._escapes and _SPECIAL.search(line):
             kind = self._special(line, kind)

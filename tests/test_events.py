@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_gotest._events import Event, JsonDecoder, RawDecoder
@@ -294,6 +294,13 @@ def test_a_verdict_comes_after_its_output_and_with_its_elapsed_time() -> None:
     assert (output.time, passed) == (3.0, Event("pass", "p", "", 3.0))
 
 
+def test_a_marked_line_of_the_go_command_is_a_fail() -> None:
+    assert brief(decode_raw(b"\x16FAIL\tp\t0.1s\n")) == [
+        ("output frame", "", "FAIL\tp\t0.1s\n"),
+        ("fail", "", ""),
+    ]
+
+
 @pytest.mark.parametrize("said", ["", " (fast)", " (1e999s)", " (s)", " (NaNs)"])
 def test_a_verdict_without_a_time(said: str) -> None:
     events = decode_raw(f"\x16--- PASS: TestA{said}\n".encode())
@@ -393,6 +400,34 @@ def test_each_test_has_its_own_error() -> None:
 def test_an_error_ends_with_its_test() -> None:
     stream = b"\x16=== NAME  T\n\x0f    open\n\x16--- FAIL: T (0.00s)\nafter\n"
     assert ("output", "T", "after\n") in brief(decode_raw(stream))
+
+
+@pytest.mark.parametrize("mark", [b"\x16=== NAME  TestB\n", b"\x16no framing, "])
+def test_an_error_line_that_is_cut_off_is_one_line(mark: bytes) -> None:
+    stream = b"\x16=== NAME  T\n\x0f    " + b"x" * 3000 + mark + b"plain\n"
+    for cuts in ((), range(len(stream))):
+        *_, last = brief(decode_raw(stream, cuts))
+        assert last[0] == ("output" if b"TestB" in mark else "output error-continue")
+
+
+@pytest.mark.parametrize(
+    ("token", "read"),
+    [
+        (b"\x1b\x1b", "\x1b"),
+        (b"\x1b\x16", "\x16"),
+        (b"\x1b\x1b\x1b\x1b\x1b\x16", "\x1b\x1b\x16"),
+        (b"\x0f    ", "    "),
+        (b"\x0f   ", "\x0f   "),
+        ("😀".encode(), "😀"),
+        (b"\x80\x80\x80\x80\x80", "\ufffd" * 5),
+    ],
+)
+def test_nothing_is_cut_in_the_middle(token: bytes, read: str) -> None:
+    for before in range(1005, 1030):
+        stream = b"x" * before + token + b"y" * 1100 + b"\n"
+        for cuts in ((), (before + 1,), range(1000, 1060), range(len(stream))):
+            text = "".join(event.output for event in decode_raw(stream, cuts))
+            assert text == "x" * before + read + "y" * 1100 + "\n"
 
 
 @pytest.mark.parametrize("length", [5_000, (64 << 10) - 20, (64 << 10) + 1])
@@ -584,6 +619,7 @@ made_up = st.one_of(
     st.binary(max_size=200), st.lists(st.sampled_from(TOKENS), max_size=30).map(b"".join)
 )
 places = st.lists(st.integers(0, 1 << 20), max_size=30)
+unhurried = settings(deadline=None)
 
 
 @st.composite
@@ -598,6 +634,7 @@ def mutated(draw: st.DrawFn) -> bytes:
     return bytes(piece)
 
 
+@unhurried
 @given(made_up | mutated(), places, st.booleans())
 def test_raw_events_do_not_depend_on_the_cuts(
     stream: bytes, cuts: list[int], escapes: bool
@@ -607,6 +644,7 @@ def test_raw_events_do_not_depend_on_the_cuts(
     assert brief(decode_raw(stream, range(len(stream)), escapes=escapes)) == whole
 
 
+@unhurried
 @given(made_up | mutated(), places)
 def test_json_events_do_not_depend_on_the_cuts(stream: bytes, cuts: list[int]) -> None:
     whole = decode_json(stream)
@@ -615,6 +653,7 @@ def test_json_events_do_not_depend_on_the_cuts(stream: bytes, cuts: list[int]) -
     assert len(whole) == stream.count(b"\n") + (not stream.endswith(b"\n") and stream != b"")
 
 
+@unhurried
 @given(made_up | mutated(), places, st.booleans())
 def test_no_output_is_lost_without_marks(stream: bytes, cuts: list[int], escapes: bool) -> None:
     plain = stream.translate(None, b"\x16\x0f\x0e\x1b")
@@ -624,6 +663,7 @@ def test_no_output_is_lost_without_marks(stream: bytes, cuts: list[int], escapes
     assert "".join(e.output for e in events) == re.sub("[\udc80-\udcff]", "\ufffd", text)
 
 
+@unhurried
 @given(made_up | mutated(), places)
 def test_old_binaries_lose_nothing_but_marks(stream: bytes, cuts: list[int]) -> None:
     events = decode_raw(stream, cuts, escapes=False)
@@ -633,6 +673,7 @@ def test_old_binaries_lose_nothing_but_marks(stream: bytes, cuts: list[int]) -> 
     assert got == re.sub("[\udc80-\udcff]", "\ufffd", text)
 
 
+@unhurried
 @given(st.text(alphabet="ab \x16\x0f\x0e\x1b\n", max_size=60), places)
 def test_what_a_test_logs_comes_back(text: str, cuts: list[int]) -> None:
     """As testing.(*outputWriter).writeLine of Go 1.27 writes a log and an error."""
