@@ -1,0 +1,3 @@
+module example.com/big_output
+
+go 1.22

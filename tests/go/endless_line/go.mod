@@ -1,0 +1,3 @@
+module example.com/endless_line
+
+go 1.22

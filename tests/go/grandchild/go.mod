@@ -1,0 +1,3 @@
+module example.com/grandchild
+
+go 1.22

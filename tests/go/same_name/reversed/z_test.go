@@ -1,0 +1,5 @@
+package reversed
+
+import "testing"
+
+func TestParse(t *testing.T) {}

@@ -1,0 +1,3 @@
+module example.com/stubborn_child
+
+go 1.22
