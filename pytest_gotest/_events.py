@@ -102,7 +102,7 @@ class RawDecoder:
     - ``start`` and the package's last event are missing: they belong to whoever started the binary
       and knows its exit status. What the stream itself says is here: each framed ``PASS`` or
       ``FAIL`` line gives its output and then ``Event("pass" | "fail", test="")``, as often as
-      ``m.Run`` is called. Without one the process did not end by itself.
+      ``m.Run`` ends. Where none came, it did not end, or TestMain never called it.
     - only a line with the 0x16 marker is framing, from the first line on; Go's tool believes
       unmarked ones up to the first marked one. The last line counts only if it is complete.
     - a framing line may have 64 KiB (4 KiB in Go's tool); framing is typed ``frame``, as by
@@ -304,14 +304,15 @@ class RawDecoder:
         return kind
 
     def _output(self, data: bytes, kind: str) -> None:
-        while len(data) > _PIECE:
-            cut = _boundary(data, _PIECE)
-            self._output(data[:cut], kind)
-            data = data[cut:]
-        if data:
+        start = 0
+        while start < len(data):
+            end = start + _PIECE
+            end = _boundary(data, end) if end < len(data) else len(data)
+            text = _text(data[start:end])
             self._events.append(
-                Event("output", self._package, self._test, self._time, None, _text(data), kind)
+                Event("output", self._package, self._test, self._time, None, text, kind)
             )
+            start = end
 
 
 # The lines of `go test -json`
