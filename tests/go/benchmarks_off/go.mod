@@ -1,0 +1,3 @@
+module example.com/benchmarks_off
+
+go 1.22

@@ -1,0 +1,3 @@
+module example.com/benchmarks_on
+
+go 1.22

@@ -1,0 +1,3 @@
+package code
+
+func Answer() string { var n int = "forty-two"; return "" }

@@ -1,0 +1,5 @@
+package code
+
+import "testing"
+
+func TestCode(t *testing.T) { Answer() }

@@ -1,0 +1,5 @@
+package external
+
+import "testing"
+
+func TestInside(t *testing.T) {}

@@ -1,0 +1,7 @@
+package external_test
+
+import "testing"
+
+func TestOutside(t *testing.T) {
+	alsoUndefined()
+}

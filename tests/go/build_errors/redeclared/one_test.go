@@ -1,0 +1,5 @@
+package redeclared
+
+import "testing"
+
+func TestTwice(t *testing.T) {}

@@ -1,0 +1,5 @@
+package b
+
+import "example.com/build_errors/testcycle/a"
+
+const B = a.A

@@ -1,0 +1,9 @@
+package testfile
+
+import "testing"
+
+func TestA(t *testing.T) {
+	undefinedName(t)
+}
+
+func TestB(t *testing.T) {}

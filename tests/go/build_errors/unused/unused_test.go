@@ -1,0 +1,8 @@
+package unused
+
+import (
+	"os"
+	"testing"
+)
+
+func TestUnused(t *testing.T) {}

@@ -1,0 +1,7 @@
+//go:build never
+
+package never
+
+import "testing"
+
+func TestNever(t *testing.T) { t.Error("built although excluded") }

@@ -1,0 +1,5 @@
+package partly
+
+import "testing"
+
+func TestHere(t *testing.T) {}

@@ -1,0 +1,3 @@
+module example.com/no_tests
+
+go 1.22

@@ -1,0 +1,5 @@
+package some
+
+import "testing"
+
+func TestSome(t *testing.T) {}

@@ -1,0 +1,3 @@
+module example.com/vet_failure
+
+go 1.22
