@@ -1,0 +1,3 @@
+module example.com/artifacts
+
+go 1.26

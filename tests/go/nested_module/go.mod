@@ -1,0 +1,3 @@
+module example.com/nested_module
+
+go 1.22

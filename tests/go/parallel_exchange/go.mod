@@ -1,0 +1,3 @@
+module example.com/parallel_exchange
+
+go 1.22

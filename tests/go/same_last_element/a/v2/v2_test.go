@@ -1,0 +1,5 @@
+package v2
+
+import "testing"
+
+func TestStore(t *testing.T) {}

@@ -1,0 +1,3 @@
+module example.com/same_last_element
+
+go 1.22

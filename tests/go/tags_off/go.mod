@@ -1,0 +1,3 @@
+module example.com/tags_off
+
+go 1.22

@@ -1,0 +1,3 @@
+module example.com/tags_on
+
+go 1.22

@@ -1,0 +1,7 @@
+//go:build integration && !windows
+
+package tags
+
+import "testing"
+
+func TestIntegration(t *testing.T) {}

@@ -1,0 +1,5 @@
+package tags
+
+import "testing"
+
+func TestAlways(t *testing.T) {}

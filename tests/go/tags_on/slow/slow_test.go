@@ -1,0 +1,7 @@
+//go:build integration && slow
+
+package slow
+
+import "testing"
+
+func TestSlow(t *testing.T) {}
