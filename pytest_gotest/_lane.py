@@ -165,24 +165,23 @@ class Lane(threading.Thread):
 
     def run(self) -> None:
         fruitless = 0
+        process: _Process | None = None
         try:
             while self._wanted():
                 process = _Process(self)
-                with self._changed:
-                    self._process = process
                 self.processes += 1
                 try:
+                    with self._changed:
+                        self._process = process
                     process.run()
                 except HarnessRefused as refused:
-                    with self._changed:
-                        self._process = None
                     self._fall_back(str(refused), process.unfinished())
                     continue
                 finally:
-                    process.child.close()
+                    self.standing.set()
+                    with self._changed:  # nobody may wake what is closed: its descriptors get new owners
+                        self._process = None
                     process.close()
-                with self._changed:
-                    self._process = None
                 fruitless = 0 if process.delivered else fruitless + 1
                 if fruitless >= _FRUITLESS:
                     raise RuntimeError(f"{fruitless} processes of the package ended without a verdict")
@@ -191,8 +190,7 @@ class Lane(threading.Thread):
                 left = list(self._waiting)
                 self._waiting.clear()
                 fate = self._fate = Result(ERROR, problem=f"{error}")
-                dead = self._process
-            for group in [*(dead.unfinished() if dead else ()), *left]:
+            for group in [*(process.unfinished() if process else ()), *left]:
                 for test in group.tests:
                     self._deliver(test, fate)
         finally:
@@ -304,12 +302,13 @@ class _Process:
         known = lane.known if self.channel else {t.name for t in self.group.tests} if self.group else set()
         self.tests = PackageRun(launch.package, known)
         self.pending: dict[str, list[Test]] = {}
+        self._child: Child | None = None
         if self.channel is None and self.group is not None:
             self._expect(self.group)
         if launch.json:
             self.deadline = None  # go builds first, for as long as it takes
         try:
-            self.child = Child(
+            self.child = self._child = Child(
                 launch.argv(self.group or Group(())),
                 cwd=launch.cwd,
                 env={**env, **(self.channel.environment(64) if self.channel else {})},
@@ -325,6 +324,8 @@ class _Process:
             self.child.watch(self.channel.fileno(), "gate")
 
     def close(self) -> None:
+        if self._child is not None:
+            self._child.close()
         if self.channel is not None:
             self.channel.close()
 
@@ -385,8 +386,9 @@ class _Process:
 
     def _listen(self, *, steering: bool = True) -> None:
         assert self.channel is not None
+        ended_before = self.channel.eof
         messages = self.channel.read_messages()
-        if self.channel.eof:
+        if self.channel.eof and not ended_before:
             self.child.unwatch(self.channel.fileno())
         for message in messages:
             if isinstance(message, Hello):
@@ -492,20 +494,14 @@ class _Process:
         if self.left_to_run > 1 or len(record.verdicts) < (1 if self.channel else group.times):
             return
         waiting = self.pending.get(record.name)
-        if waiting and not (record.verdict == FAIL and self.child_is_dying(record)):
-            self._deliver(waiting.pop(0), result_of(record))
-            if waiting:
-                self.tests.forget(record.name)
-
-    @staticmethod
-    def child_is_dying(record: Record) -> bool:
-        """A panic's trace follows the verdict; what else it says is known at the end only."""
-        return "panic: " in str(record.output)
+        if waiting and record.verdict != FAIL:
+            # A failure waits for the end of its group: the trace of a panic follows its verdict.
+            self._deliver(waiting[0], result_of(record))
 
     def _conclude(self, group: Group, ready: Ready, left: list[str]) -> None:
         if not ready.ok:
             self.failed = True
-        if self.launch.hold and not group.again:
+        if self.launch.hold:
             return
         alone = len(group.tests) == 1
         for test in group.tests:

@@ -228,10 +228,12 @@ class GoItem(pytest.Function):
 
 def amend_report(item: GoItem, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
     """Go's own duration, and the place of a skip."""
-    result = item.result
+    result, excinfo = item.result, call.excinfo
+    if call.when != "call" and excinfo is not None and isinstance(excinfo.value, (GoFailed, GotestError)):
+        # pytest asks `repr_failure` about calls alone, and would show a traceback of ours.
+        report.longrepr = item.repr_failure(excinfo)
     if call.when != "call" or result is None:
         return
-    excinfo = call.excinfo
     sub = excinfo.value.subtest if excinfo and isinstance(excinfo.value, _subtests.SubtestFailed) else None
     if sub is not None:
         return

@@ -23,7 +23,7 @@ _BEFORE = 4  # source lines above the one that failed
 # testing.(*common).decorate: four spaces, file:line:, the message; its further lines are indented by eight.
 _MESSAGE = re.compile(r" {4,}(?P<file>[^\s:][^:]*\.go):(?P<line>\d+): (?P<text>.*)")
 _CONTINUED = re.compile(r" {8,}(?P<text>.*)|(?P<empty>\s*)$")
-_LOGS = re.compile(r"\.(?:Log|Logf)\(")
+_LOGS = re.compile(r"\.Logf?\((?!.*\.(?:Error|Fatal)f?\()")
 # A frame of a goroutine's trace: the line below its function.
 _TRACE_FRAME = re.compile(r"\t(?P<path>\S.*\.go):(?P<line>\d+)(?: \+0x[0-9a-f]+)?$")
 _PANIC = re.compile(r"(?:panic|fatal error): ")

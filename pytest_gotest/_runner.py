@@ -11,7 +11,7 @@ import os
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pytest_gotest._lane import Group, Lane, Launch, Test
 from pytest_gotest._outcome import ERROR, Result
@@ -243,11 +243,17 @@ class Runner:
         environ = {**os.environ, **env}
         for name in _PYTESTS_OWN:
             environ.pop(name, None)
+
+        def launch(plain: str) -> Launch:
+            made = self._launch(test, environ, plain)
+            # Who waits for one verdict before asking for the next test cannot wait for the process's end.
+            return made if free else replace(made, hold=False)
+
         lane = Lane(
-            self._launch(test, environ, ""),
+            launch(""),
             self._deliver,
             echo=self._echo,
-            plain=lambda why: self._launch(test, environ, why),
+            plain=launch,
             ended=self._free_ended if free else None,
         )
         self._environ[lane] = environ

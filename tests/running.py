@@ -1,0 +1,80 @@
+"""Runs pytest on a Go module as a user does, in a process of its own, and tells what it reported."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+TESTS = Path(__file__).parent
+
+
+@dataclass
+class Outcome:
+    """All that one run said. ``items``: node id -> passed, failed, skipped, error, passed+error, xfailed, xpassed."""
+
+    exitstatus: int
+    output: str
+    items: dict[str, str] = field(default_factory=dict)
+    subtests: dict[str, dict[str, str]] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    durations: dict[str, float] = field(default_factory=dict)
+    reports: list[dict[str, Any]] = field(default_factory=list)
+
+
+def run_pytest(
+    directory: Path,
+    *args: str,
+    record: Path,
+    env: dict[str, str] | None = None,
+    timeout: float = 90,
+    plugins: Sequence[str] = (),
+) -> Outcome:
+    """``pytest --gotest ARGS`` in ``directory``."""
+    record.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "pytest", "-p", "recorder", *plugins, "--gotest", *args]
+    environ = {**os.environ, **(env or {}), "GOTEST_RECORD": str(record)}
+    environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(TESTS), environ.get("PYTHONPATH"))))
+    done = subprocess.run(
+        command,
+        cwd=directory,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        timeout=timeout,
+    )
+    outcome = Outcome(done.returncode, done.stdout)
+    for line in record.read_text(encoding="utf-8").splitlines() if record.exists() else ():
+        _add(outcome, json.loads(line))
+    return outcome
+
+
+def _add(outcome: Outcome, report: dict[str, Any]) -> None:
+    node, when, result = report["id"], report["when"], report["outcome"]
+    outcome.reports.append(report)
+    outcome.texts[node] = outcome.texts.get(node, "") + "\n".join(
+        [report["text"], *report.get("sections", ())]
+    )
+    if report["subtest"] is not None:
+        outcome.subtests.setdefault(node, {})[report["subtest"]] = result
+        return
+    if when == "collect":
+        outcome.items[node] = "error"
+    elif when == "call":
+        if report["xfail"]:
+            result = "xfailed" if result == "skipped" else "xpassed"
+        outcome.items[node] = result
+        outcome.durations[node] = report["duration"]
+    elif result == "failed":
+        before = outcome.items.get(node)
+        outcome.items[node] = f"{before}+error" if before else "error"
+    elif result == "skipped" and when == "setup":
+        outcome.items[node] = "xfailed" if report["xfail"] else "skipped"

@@ -1,0 +1,68 @@
+"""What pytest reports for each row of the case table: the modules under tests/go, run for real."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import run_pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+CASES = sorted(path.parent for path in Path(__file__).with_name("go").glob("*/expect.toml"))
+
+
+def _go_version() -> tuple[int, int]:
+    said = subprocess.run(["go", "env", "GOVERSION"], capture_output=True, text=True, check=True).stdout
+    found = re.match(r"go(\d+)\.(\d+)", said)
+    assert found, said
+    return int(found[1]), int(found[2])
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_pytest_reports_what_the_case_expects(case: Path, tmp_path: Path) -> None:
+    expect: dict[str, Any] = tomllib.loads((case / "expect.toml").read_text(encoding="utf-8"))
+    run = expect.get("run", {})
+    environ = {"CASE_PIDS": str(tmp_path / "pids")}
+    if needed := re.fullmatch(r">=1\.(\d+)", run.get("go", "")):
+        if _go_version() < (1, int(needed[1])):
+            environ["GOTOOLCHAIN"] = f"go1.{needed[1]}.0"
+    module = tmp_path / "module"
+    shutil.copytree(case, module)
+    record = tmp_path / "record"
+    outcome = run_pytest(module, "--gotest-subtests=all", *run.get("args", ()), record=record, env=environ)
+
+    shown = f"\n{outcome.output[-20000:]}"
+    expected = expect.get("outcomes", {})
+    if run.get("partial"):
+        seen = {node: outcome.items.get(node) for node in expected}
+    else:
+        seen = outcome.items
+    assert seen == expected, shown
+    for node, subtests in expect.get("subtests", {}).items():
+        assert outcome.subtests.get(node, {}) == subtests, f"{node}{shown}"
+    for node, texts in expect.get("contains", {}).items():
+        for text in texts:
+            assert text in outcome.texts[node], f"{node} lacks {text!r}:\n{outcome.texts[node]}"
+    session = expect.get("session", {})
+    for text in session.get("contains", ()):
+        assert text in outcome.output, shown
+    bad = any("failed" in o or "error" in o for o in expected.values())
+    assert outcome.exitstatus == session.get("exitstatus", int(bad)), shown
+    if expect.get("processes", {}).get("gone"):
+        for pid in (tmp_path / "pids").read_text().split():
+            with pytest.raises(ProcessLookupError):
+                os.kill(int(pid), 0)
+
+
+def test_there_is_a_case_for_every_row() -> None:
+    assert len(CASES) > 20
