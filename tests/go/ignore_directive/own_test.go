@@ -1,0 +1,5 @@
+package own
+
+import "testing"
+
+func TestOwn(t *testing.T) {}

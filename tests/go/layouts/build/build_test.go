@@ -1,0 +1,5 @@
+package build
+
+import "testing"
+
+func TestInBuild(t *testing.T) {}

@@ -1,0 +1,5 @@
+package dist
+
+import "testing"
+
+func TestInDist(t *testing.T) { t.Error("found in dist") }

@@ -1,0 +1,5 @@
+package externalonly_test
+
+import "testing"
+
+func TestFromOutside(t *testing.T) {}

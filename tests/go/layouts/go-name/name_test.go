@@ -1,0 +1,5 @@
+package othername
+
+import "testing"
+
+func TestOtherName(t *testing.T) {}

@@ -1,0 +1,3 @@
+module example.com/layouts
+
+go 1.22

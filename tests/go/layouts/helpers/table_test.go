@@ -1,0 +1,7 @@
+package helpers
+
+import "testing"
+
+func TestUsesHelperOfOtherFile(t *testing.T) {
+	check(t)
+}

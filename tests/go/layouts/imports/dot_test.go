@@ -1,0 +1,7 @@
+package imports
+
+import . "testing"
+
+func TestDot(t *T) {
+	t.Log("by a dot import")
+}

@@ -1,0 +1,5 @@
+package layouts
+
+import "testing"
+
+func TestLikePython(t *testing.T) {}

@@ -1,0 +1,3 @@
+module example.com/many_args
+
+go 1.22

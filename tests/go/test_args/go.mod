@@ -1,0 +1,3 @@
+module example.com/test_args
+
+go 1.22
