@@ -4,15 +4,18 @@
 # root, and no Go, git or compiler. What is tried is the commit HEAD, not the working tree.
 #
 #   tests/clean_machine/try.sh demo|test|both [ARGUMENT of pytest...]
+#   tests/clean_machine/try.sh ci       .ci/run, as root
 #
 # Needs root, debootstrap and the network. Settings:
 #   SUITE=bookworm    which Debian
 #   BASE=DIRECTORY    where the untouched Debian is kept from one try to the next
 set -euo pipefail
 
+user=someone home=/home/someone
 case "${1:-}" in
 demo | test) commands=$1 ;;
 both) commands="demo test" ;;
+ci) commands=ci user=root home=/root ;;
 *)
     sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0" >&2
     exit 2
@@ -38,12 +41,12 @@ cp -a "$base" "$root"
 # The way to the network is the host's own: names, certificates, proxies, package indexes.
 cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
 cp -rL --remove-destination /etc/ssl/certs/. "$root/etc/ssl/certs/" 2>/dev/null || true
-home=/home/someone
-chroot "$root" useradd --create-home --home-dir "$home" --shell /bin/sh someone
+chroot "$root" useradd --create-home --shell /bin/sh someone
 for file in "${PIP_CONFIG_FILE:-/etc/pip.conf}" ~/.pip/pip.conf ~/.config/pip/pip.conf; do
     if [ -f "$file" ]; then cat "$file" >>"$root/etc/pip.conf"; fi
 done
-environment=(HOME="$home" USER=someone LANG=C.UTF-8 PATH=/usr/local/bin:/usr/bin:/bin)
+environment=(HOME="$home" USER="$user" LANG=C.UTF-8)
+environment+=(PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
 while IFS= read -r -d '' variable; do
     name=${variable%%=*}
     case "${name^^}" in
@@ -56,7 +59,7 @@ done < <(env -0)
 
 mkdir "$root$home/project"
 git -C "$here" archive HEAD | tar -x -C "$root$home/project"
-chroot "$root" chown -R someone: "$home"
+chroot "$root" chown -R "$user:" "$home"
 
 cat >"$root/try" <<'INSIDE'
 set -eu
@@ -71,10 +74,11 @@ echo "$(python3 --version), $(pip --version | cut -d' ' -f1,2), $(id -un)," \
     "ensurepip: $(python3 -c 'import ensurepip' 2>/dev/null && echo there || echo missing)," \
     "externally managed: $(ls /usr/lib/python3*/EXTERNALLY-MANAGED 2>/dev/null || echo no)"
 for command in $COMMANDS; do
-    printf '\n== python3 run.py %s\n' "$command $*"
+    if [ "$command" = ci ]; then run=.ci/run; else run="python3 run.py $command"; fi
+    printf '\n== %s\n' "$run $*"
     started=$(date +%s)
     status=0
-    python3 run.py "$command" "$@" || status=$?
+    $run "$@" || status=$?
     printf '\n== %s: exit status %d after %d s; .venv %s, caches %s\n' "$command" "$status" \
         $(($(date +%s) - started)) \
         "$(du -sh .venv | cut -f1)" "$(du -sch ~/.cache ~/go 2>/dev/null | tail -n 1 | cut -f1)"
@@ -89,5 +93,6 @@ unshare --mount --pid --fork --kill-child bash -euc '
     root=$1; shift
     mount -t proc proc "$root/proc"
     mount --rbind /dev "$root/dev"
-    exec chroot --userspec=someone: "$root" "$@"
-' inside "$root" env -i "${environment[@]}" COMMANDS="$commands" sh /try "$@"
+    user=$1; shift
+    exec chroot --userspec="$user:" "$root" "$@"
+' inside "$root" "$user" env -i "${environment[@]}" COMMANDS="$commands" sh /try "$@"
