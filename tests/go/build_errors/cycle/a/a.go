@@ -1,3 +1,0 @@
-package a
-
-import _ "example.com/build_errors/cycle/b"
