@@ -162,6 +162,11 @@ class RawDecoder:
         self._test = ""
         return self._taken()
 
+    def settle(self) -> list[Event]:
+        """The verdicts that wait for what may follow them. For who knows that the writer stands still."""
+        self._flush()
+        return self._taken()
+
     def _taken(self) -> list[Event]:
         events, self._events = self._events, []
         return events

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Generator
 from pathlib import Path
@@ -14,6 +15,7 @@ from pytest_gotest._errors import GotestError
 from pytest_gotest._nodes import GoFile, GoItem, amend_report
 from pytest_gotest._session import GoSession
 
+_HIDDEN = ("build", "dist")
 _SEED = "gotest_shuffle_seed"
 
 
@@ -49,10 +51,37 @@ class GoHooks:
 
     # Collection
 
-    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
-        if collection_path.suffix == ".go" and collection_path.name.startswith(("_", ".")):
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_ignore_collect(self, collection_path: Path, config: pytest.Config) -> bool | None:
+        """pytest's default norecursedirs hides build and dist, which are ordinary names of Go packages.
+
+        Below such a directory Go files are collected, and nothing else is.
+        """
+        if collection_path.name.endswith("_test.go"):
+            return None
+        hidden = self._hidden_above(collection_path)
+        if hidden is None:
+            return None
+        if not collection_path.is_dir():
             return True
+        return False if self._holds_tests(collection_path) else None
+
+    def _hidden_above(self, path: Path) -> Path | None:
+        """The directory at or above ``path`` that only its name hides, in a Go module."""
+        for directory in (path, *path.parents):
+            if directory.name in _HIDDEN and directory.name in self.config.getini("norecursedirs"):
+                return directory if self.go.catalog.module_root(str(directory)) else None
+            if directory == self.config.rootpath:
+                break
         return None
+
+    def _holds_tests(self, directory: Path) -> bool:
+        root = self.go.catalog.module_root(str(directory))
+        if root is None:
+            return False
+        below = str(directory)
+        packages = self.go.catalog.all_packages([root])
+        return any((p.directory + os.sep).startswith(below + os.sep) for p in packages)
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> GoFile | None:
         if not file_path.name.endswith("_test.go"):

@@ -397,6 +397,8 @@ class _Process:
                 continue
             # What the group said is on its way already: it was written before the message was.
             self._read(1 << 10)
+            assert isinstance(self.decoder, RawDecoder)
+            self._feed(self.decoder.settle())
             self._gate(message)
             if steering:
                 self._advance()
@@ -524,8 +526,10 @@ class _Process:
     def _result(self, test: Test, record: Record | None, *, ok: bool) -> Result:
         if test.kind is Kind.BENCHMARK:
             return benchmark_result(record, ok=ok)
-        if record is None or not record.verdicts:
-            return Result(FAIL, problem="it was started and left no verdict", evidence=self._tail())
+        if record is None:
+            return Result(FAIL, problem="it did not run: the run ended before it (-test.failfast?)")
+        if not record.verdicts:
+            return Result(FAIL, problem="it began and left no verdict", evidence=self._tail())
         return result_of(record, select=test.select)
 
     def _deliver(self, test: Test, result: Result) -> None:

@@ -143,8 +143,9 @@ class Runner:
         lane = self._lane_of[test] = self._lane_for(test, env)
         while not lane.standing.wait(1.0) and lane.is_alive():
             pass
-        fate = lane.fate
-        return fate if fate is not None and fate.verdict == ERROR and test not in self._results else None
+        with self._arrived:
+            known = self._results.get(test) or lane.fate
+        return known if known is not None and known.verdict == ERROR else None
 
     def result_for(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import types
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +28,7 @@ from pytest_gotest._toolchain import Package, Toolchain, find_go
 
 KEY = pytest.StashKey["GoSession"]()
 
+_PLACE = re.compile(r"\.go:\d+")
 _LONG = 10.0  # seconds after which a build or a test says that it is alive
 _FIXTURES = "pytest_gotest.plugin"
 
@@ -81,8 +83,6 @@ class GoSession:
         return self._bracketed.get(path, {})
 
     def wants_benchmark(self, name: str) -> bool:
-        import re
-
         return self.settings.bench is not None and re.search(self.settings.bench, name) is not None
 
     def keyword_hints(self, path: Path, name: str) -> set[str]:
@@ -239,8 +239,9 @@ class GoSession:
         first = self._told.setdefault(item.test.package, item.nodeid)
         if first == item.nodeid:
             return error
-        headline = error.message.partition("\n")[0].rstrip(":")
-        return BuildError(f"{headline}; see {first}")
+        headline, _, text = error.message.partition("\n")
+        place = next((line.strip() for line in text.splitlines() if _PLACE.search(line)), text.strip())
+        return BuildError(f"{headline}\n{place}\nall of it at {first}")
 
     def run(self, item: GoItem) -> Result:
         assert self.runner is not None

@@ -35,10 +35,13 @@ def run_pytest(
     timeout: float = 90,
     plugins: Sequence[str] = (),
 ) -> Outcome:
-    """``pytest --gotest ARGS`` in ``directory``."""
+    """``pytest --gotest ARGS`` in ``directory``, with no plugin but ours and those named."""
     record.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "pytest", "-p", "recorder", *plugins, "--gotest", *args]
+    command = [sys.executable, "-m", "pytest", "-p", "gotest", "-p", "recorder"]
+    command += [word for name in plugins for word in ("-p", name)]
+    command += ["--gotest", *args]
     environ = {**os.environ, **(env or {}), "GOTEST_RECORD": str(record)}
+    environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(TESTS), environ.get("PYTHONPATH"))))
     done = subprocess.run(
         command,

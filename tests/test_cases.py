@@ -36,7 +36,7 @@ def test_pytest_reports_what_the_case_expects(case: Path, tmp_path: Path) -> Non
     if needed := re.fullmatch(r">=1\.(\d+)", run.get("go", "")):
         if _go_version() < (1, int(needed[1])):
             environ["GOTOOLCHAIN"] = f"go1.{needed[1]}.0"
-    module = tmp_path / "module"
+    module = tmp_path / case.name
     shutil.copytree(case, module)
     record = tmp_path / "record"
     outcome = run_pytest(module, "--gotest-subtests=all", *run.get("args", ()), record=record, env=environ)
@@ -52,7 +52,10 @@ def test_pytest_reports_what_the_case_expects(case: Path, tmp_path: Path) -> Non
         assert outcome.subtests.get(node, {}) == subtests, f"{node}{shown}"
     for node, texts in expect.get("contains", {}).items():
         for text in texts:
-            assert text in outcome.texts[node], f"{node} lacks {text!r}:\n{outcome.texts[node]}"
+            # A report shows "file.go:12: words" as a place and, below the source, the words.
+            place = re.fullmatch(r"(\S+\.go:\d+): (.+)", text)
+            for part in place.groups() if place else (text,):
+                assert part in outcome.texts[node], f"{node} lacks {part!r}:\n{outcome.texts[node]}"
     session = expect.get("session", {})
     for text in session.get("contains", ()):
         assert text in outcome.output, shown
