@@ -705,7 +705,7 @@ class _Process:
             self._say(f"the process ended without a last word of its tests ({exit})\n{self._tail()}")
         elif exit.io_incomplete:
             self._say(
-                "Test I/O incomplete: a process that a test started outlived the test binary and held its output"
+                "Test I/O incomplete: a process that a test started outlived the test binary and held its stdout"
             )
 
     def _list_ended(self, exit: Exit, dump: str) -> None:
