@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -42,6 +45,19 @@ def last_failed(config: pytest.Config) -> list[str]:
         return []
     assert config.cache is not None
     return list(config.cache.get("cache/lastfailed", {}))
+
+
+@contextlib.contextmanager
+def real_stdin(config: pytest.Config) -> Iterator[BinaryIO]:
+    """Standard input as the user gave it; pytest's capture puts another one in its place.
+
+    For pytest_configure. Output is not captured then, and must not be until the terminal's reporter
+    has taken hold of it: so nothing is resumed here. pytest's own next resume covers standard input.
+    """
+    capture: Any = config.pluginmanager.get_plugin("capturemanager")
+    if capture is not None:
+        capture.suspend_global_capture(in_=True)
+    yield sys.stdin.buffer
 
 
 def write_line(config: pytest.Config, text: str, **markup: bool) -> None:

@@ -87,7 +87,9 @@ class Catalog:
                         said = self._toolchain.run(["work", "edit", "-json", str(work)], root)
                         if said.returncode == 0:
                             uses = json.loads(said.stdout).get("Use") or []
-                            members = [os.path.normpath(work.parent / use["DiskPath"]) for use in uses]
+                            members = [
+                                os.path.normpath(work.parent / use["DiskPath"]) for use in uses
+                            ]
                         break
             self._members[root] = frozenset(members)
         return self._members[root]
@@ -119,7 +121,9 @@ class Catalog:
 
     def all_packages(self, roots: Iterable[str]) -> list[Package]:
         """All packages with test files of these modules."""
-        return [package for root in sorted(roots) for package in self._module(root).packages.values()]
+        return [
+            package for root in sorted(roots) for package in self._module(root).packages.values()
+        ]
 
     def source(self, file: Path) -> SourceFile:
         """The parsed test file. Raises `OSError` when it cannot be read."""

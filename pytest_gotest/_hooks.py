@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 from collections.abc import Generator
 from pathlib import Path
 
@@ -13,10 +14,11 @@ from pytest_gotest import _session
 from pytest_gotest._discovery import skipped_by_go
 from pytest_gotest._errors import GotestError
 from pytest_gotest._nodes import GoFile, GoItem, amend_report
+from pytest_gotest._replay_nodes import ReplayLog, spool
 from pytest_gotest._session import GoSession
 
 _HIDDEN = ("build", "dist")
-_SEED = "gotest_shuffle_seed"
+_SEED, _REPLAY = "gotest_shuffle_seed", "gotest_replay_log"
 
 
 class GoHooks:
@@ -25,7 +27,15 @@ class GoHooks:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.go: GoSession = _session.start(config)
+        self.replay: Path | None = None
         settings = self.go.settings
+        if settings.replay is not None:
+            try:
+                shared = getattr(config, "workerinput", {}).get(_REPLAY)
+                self.replay = Path(shared) if shared else spool(config, settings.replay)
+            except GotestError as error:
+                raise pytest.UsageError(str(error)) from None
+            config.args[:] = [str(self.replay)]
         if settings.shuffle == -1:
             drawn = getattr(config, "workerinput", {}).get(_SEED) or random.randrange(1 << 31)
             from dataclasses import replace
@@ -34,11 +44,15 @@ class GoHooks:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: object) -> None:
-        """xdist: every worker shuffles alike."""
-        node.workerinput[_SEED] = self.go.settings.shuffle  # type: ignore[attr-defined]
+        """xdist: every worker shuffles alike and reads the same log."""
+        given: dict[str, object] = node.workerinput  # type: ignore[attr-defined]
+        given[_SEED] = self.go.settings.shuffle
+        given[_REPLAY] = str(self.replay) if self.replay else None
 
     def pytest_report_header(self, config: pytest.Config) -> list[str]:
         settings = self.go.settings
+        if self.replay is not None:
+            return [f"gotest: report of {settings.replay}, nothing is executed"]
         try:
             env = self.go.toolchain.env(str(config.rootpath))
         except GotestError as error:
@@ -57,7 +71,7 @@ class GoHooks:
 
         Below such a directory Go files are collected, and nothing else is.
         """
-        if collection_path.name.endswith("_test.go"):
+        if collection_path.name.endswith("_test.go") or self.replay is not None:
             return None
         hidden = self._hidden_above(collection_path)
         if hidden is None:
@@ -83,7 +97,15 @@ class GoHooks:
         packages = self.go.catalog.all_packages([root])
         return any((p.directory + os.sep).startswith(below + os.sep) for p in packages)
 
-    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> GoFile | None:
+    def pytest_collect_file(
+        self, file_path: Path, parent: pytest.Collector
+    ) -> GoFile | ReplayLog | None:
+        if self.replay is not None:
+            GoFile.gotest = ReplayLog.gotest = self.go
+            log: ReplayLog | None = None
+            if file_path == self.replay:
+                log = ReplayLog.from_parent(parent, path=file_path)
+            return log
         if not file_path.name.endswith("_test.go"):
             return None
         if not parent.session.isinitpath(file_path) and self._left_out(file_path, parent.session):
@@ -115,9 +137,11 @@ class GoHooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self.go.catalog.save()
+        if self.replay is None:
+            self.go.catalog.save()
         option = self.config.option
-        if option.collectonly or getattr(option, "setupplan", False) or self._controls_workers():
+        looks = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test")
+        if any(getattr(option, name, False) for name in looks) or self._controls_workers():
             return
         self.go.build(session.items)
 
@@ -128,11 +152,14 @@ class GoHooks:
         built = self.go.built
         if built is None or not (built.binaries or built.errors):
             return []
-        words = f"gotest: {built.fresh} packages built in {built.seconds:.1f} s"
-        if current := len(built.binaries) - built.fresh:
-            words += f" ({current} up to date)"
+        current = len(built.binaries) - built.fresh
+        if built.fresh or built.errors:
+            words = f"gotest: {_packages(built.fresh)} built in {built.seconds:.1f} s"
+            words += f" ({current} up to date)" if current else ""
+        else:
+            words = f"gotest: {_packages(current)} up to date ({built.seconds:.1f} s)"
         if built.errors:
-            words += f", {len(built.errors)} do not build"
+            words += f", {len(built.errors)} failed to build"
         return [words]
 
     # Running
@@ -142,7 +169,9 @@ class GoHooks:
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None, object, object]:
         if isinstance(item, GoItem) and self.go.in_worker:
-            item.last = not (isinstance(nextitem, GoItem) and nextitem.test.package == item.test.package)
+            item.last = not (
+                isinstance(nextitem, GoItem) and nextitem.test.package == item.test.package
+            )
         return (yield)
 
     @pytest.hookimpl(wrapper=True)
@@ -157,6 +186,8 @@ class GoHooks:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         self.go.close()
+        if self.replay is not None and not self.go.in_worker:
+            shutil.rmtree(self.replay.parent, ignore_errors=True)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         runner = self.go.runner
@@ -166,7 +197,8 @@ class GoHooks:
             terminalreporter.write_line(f"gotest: {problem}", red=True)
         if self.go.ran:
             processes = runner.processes
-            words = f"gotest: {self.go.ran} Go tests in {processes} process{'es' if processes != 1 else ''}"
+            words = f"gotest: {self.go.ran} Go test{'s' if self.go.ran != 1 else ''} in "
+            words += f"{processes} process{'es' if processes != 1 else ''}"
             if runner.restarted:
                 words += f", {runner.restarted} ran again because a neighbour ended their process"
             terminalreporter.write_line(words)
@@ -175,3 +207,5 @@ class GoHooks:
                 terminalreporter.write_line(f"gotest: {package}: {plan.why}")
 
 
+def _packages(number: int) -> str:
+    return f"{number} package{'s' if number != 1 else ''}"

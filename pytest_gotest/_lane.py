@@ -20,7 +20,6 @@ from pytest_gotest._harness import Channel, EventFilter, Hello, Ready, describe_
 from pytest_gotest._outcome import (
     ERROR,
     FAIL,
-
     Exit,
     Output,
     PackageRun,
@@ -179,13 +178,19 @@ class Lane(threading.Thread):
                     continue
                 finally:
                     self.standing.set()
-                    with self._changed:  # nobody may wake what is closed: its descriptors get new owners
+                    with (
+                        self._changed
+                    ):  # nobody may wake what is closed: its descriptors get new owners
                         self._process = None
                     process.close()
                 fruitless = 0 if process.delivered else fruitless + 1
                 if fruitless >= _FRUITLESS:
-                    raise RuntimeError(f"{fruitless} processes of the package ended without a verdict")
-        except Exception as error:  # a defect or a full disk must not leave an item waiting for ever
+                    raise RuntimeError(
+                        f"{fruitless} processes of the package ended without a verdict"
+                    )
+        except (
+            Exception
+        ) as error:  # a defect or a full disk must not leave an item waiting for ever
             with self._changed:
                 left = list(self._waiting)
                 self._waiting.clear()
@@ -299,7 +304,13 @@ class _Process:
             self.left_to_run = 1
             if self.group is not None:
                 env |= {name: value for name, value in self.group.env.items() if value is not None}
-        known = lane.known if self.channel else {t.name for t in self.group.tests} if self.group else set()
+        known = (
+            lane.known
+            if self.channel
+            else {t.name for t in self.group.tests}
+            if self.group
+            else set()
+        )
         self.tests = PackageRun(launch.package, known)
         self.pending: dict[str, list[Test]] = {}
         self._child: Child | None = None
@@ -430,7 +441,10 @@ class _Process:
         state = ready.state if ready.state is not None else self.state
         if not first:
             left = describe_left(
-                self.state, state, goroutines=ready.goroutines - self.goroutines, stacks=ready.stacks
+                self.state,
+                state,
+                goroutines=ready.goroutines - self.goroutines,
+                stacks=ready.stacks,
             )
         self.state, self.goroutines = state, ready.goroutines
         return left
@@ -442,8 +456,10 @@ class _Process:
             return
         fuzzing = self.phase == "fuzz"
         group = self.lane.take(
-            lambda g: g.tests[0].kind in (Kind.EXAMPLE, Kind.BENCHMARK)
-            or (g.tests[0].kind is Kind.FUZZ) == fuzzing
+            lambda g: (
+                g.tests[0].kind in (Kind.EXAMPLE, Kind.BENCHMARK)
+                or (g.tests[0].kind is Kind.FUZZ) == fuzzing
+            )
         )
         while group is not None and not (group := self._without_strangers(group)).tests:
             group = self.lane.take(lambda g: (g.tests[0].kind is Kind.FUZZ) == fuzzing)
@@ -509,8 +525,14 @@ class _Process:
         for test in group.tests:
             record = self.tests.tests.get(test.name)
             if group.again:
-                if record is not None and record.verdict == FAIL and self.finished.get(test.name) != FAIL:
-                    self._say(f"{test.name} failed when TestMain ran the tests again:\n{record.output}")
+                if (
+                    record is not None
+                    and record.verdict == FAIL
+                    and self.finished.get(test.name) != FAIL
+                ):
+                    self._say(
+                        f"{test.name} failed when TestMain ran the tests again:\n{record.output}"
+                    )
                 self.tests.forget(test.name)
                 continue
             if test not in self.pending.get(test.name, ()):
@@ -636,7 +658,9 @@ class _Process:
 
     def _never_ready(self, exit: Exit, dump: str) -> None:
         if self.overdue_what:
-            result = Result(ERROR, problem=f"TestMain: {self.overdue_what}", evidence=self._tail() + dump)
+            result = Result(
+                ERROR, problem=f"TestMain: {self.overdue_what}", evidence=self._tail() + dump
+            )
         elif exit.code == 0:
             result = Result(FAIL, problem="TestMain ran no test", evidence=self._tail())
         else:
@@ -651,7 +675,9 @@ class _Process:
         tail = self._tail() + (f"\n{dump}" if dump else "")
         records = {test: self.tests.tests.get(test.name) for test in group.tests}
         open_tests = [test for test in group.tests if test in self.pending.get(test.name, ())]
-        ended = [t for t in open_tests if (r := records[t]) is not None and r.verdict and not r.running]
+        ended = [
+            t for t in open_tests if (r := records[t]) is not None and r.verdict and not r.running
+        ]
         running = [t for t in open_tests if (r := records[t]) is not None and r.running]
         if len(group.tests) == 1 and not ended:
             running = list(open_tests)
@@ -659,7 +685,7 @@ class _Process:
             record = records[test]
             assert record is not None
             result = death(record, exit, tail) if record.verdict == FAIL else result_of(record)
-            if test.kind is Kind.BENCHMARK or len(group.tests) == 1 and record.verdict != FAIL:
+            if test.kind is Kind.BENCHMARK or (len(group.tests) == 1 and record.verdict != FAIL):
                 result = death(record, exit, tail, headline=how)
             self._deliver(test, result)
         guilty = [t for t in ended if (r := records[t]) is not None and r.verdict == FAIL]
@@ -683,7 +709,9 @@ class _Process:
         suspects = [replace(group, tests=(test,)) for test in innocent]
         if innocent and not guilty and not self.overdue:
             names = ", ".join(test.name for test in innocent)
-            self._say(f"{how} while these ran beside each other: {names}; each ran again alone\n{tail}")
+            self._say(
+                f"{how} while these ran beside each other: {names}; each ran again alone\n{tail}"
+            )
         self.lane.put_back([*suspects, *([replace(group, tests=tuple(rest))] if rest else [])])
 
     def _hand_out_held(self) -> None:
@@ -702,7 +730,9 @@ class _Process:
         elif exit.code != 0 and not (self.failed and exit.code == 1):
             self._say(f"the tests ended, then the package failed ({exit})\n{self._tail()}")
         elif exit.code == 0 and self.tests.closing is None and not self.launch.hold:
-            self._say(f"the process ended without a last word of its tests ({exit})\n{self._tail()}")
+            self._say(
+                f"the process ended without a last word of its tests ({exit})\n{self._tail()}"
+            )
         elif exit.io_incomplete:
             self._say(
                 "Test I/O incomplete: a process that a test started outlived the test binary and held its stdout"
@@ -716,13 +746,13 @@ class _Process:
         whole = self.tests.closing is not None or exit.code == 0
         open_tests = [test for test in group.tests if test in self.pending.get(test.name, ())]
         begun = [test for test in open_tests if self.tests.tests.get(test.name) is not None]
-        if not self.launch.json and self.tests.closing is None or self.overdue:
+        if (not self.launch.json and self.tests.closing is None) or self.overdue:
             whole = False
         crashed = [t for t in begun if (r := self.tests.tests[t.name]).running]
         benchmarks = {t for t in begun if t.kind is Kind.BENCHMARK}
         if whole and not (set(crashed) - benchmarks):
             for test in begun:
-                self._deliver(test, self._result(test, self.tests.tests[test.name], ok=exit.code == 0))
+                self._deliver(test, self._result(test, self.tests.tests[test.name], ok=True))
             missing = [test for test in open_tests if test not in begun]
             for test in missing:
                 self._deliver(test, self._never_ran(test, exit, tail))
@@ -742,5 +772,3 @@ class _Process:
         if self.tests.failed_build:
             return Result(ERROR, problem=f"{test.package} does not build", evidence=tail)
         return Result(ERROR, problem=f"TestMain ended before any test ({exit})", evidence=tail)
-
-

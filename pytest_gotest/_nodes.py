@@ -42,6 +42,7 @@ class GoFile(pytest.Module):
     """One ``_test.go`` file. A `pytest.Module`, so that fixtures of every scope work on its tests."""
 
     gotest: GoSession
+    item_class: type[GoItem]
 
     def _getobj(self) -> types.ModuleType:
         return self.gotest.module_of(self.path)
@@ -60,16 +61,19 @@ class GoFile(pytest.Module):
         if name not in (*package.test_files, *package.xtest_files) and not package.error:
             return
         if not package.directory:
-            raise DiscoveryError(f"go cannot load the package in {self.path.parent}:\n{package.error}")
+            raise DiscoveryError(
+                f"go cannot load the package in {self.path.parent}:\n{package.error}"
+            )
         try:
             source = catalog.source(self.path)
         except OSError as error:
             raise DiscoveryError(
                 f"{self.path} cannot be read: {error.strerror}", hint="mend its permissions"
             ) from error
+        shown = _relative(self.config, str(self.path))
         for problem in source.problems:
             if problem.kind == "directive":
-                raise DirectiveError(problem.message, path=str(self.path), line=problem.line)
+                raise DirectiveError(problem.message, path=shown, line=problem.line)
         if not source.functions and package.error:
             raise DiscoveryError(f"go cannot load {package.import_path}:\n{package.error}")
         yield from self._items(package, source)
@@ -81,7 +85,9 @@ class GoFile(pytest.Module):
             if function.kind is Kind.BENCHMARK and not self.gotest.wants_benchmark(function.name):
                 continue
             directives = _source.parse_directives(
-                function.directives, path=str(self.path), file=source.directives
+                function.directives,
+                path=_relative(self.config, str(self.path)),
+                file=source.directives,
             )
             for select in ("", *bracketed.get(function.name, ())):
                 item = self._item(package, function, directives, select, shared)
@@ -95,9 +101,9 @@ class GoFile(pytest.Module):
         select: str,
         shared: dict[tuple[str, ...], Any],
     ) -> GoItem:
-        shim = _shim(directives, function.kind)
+        shim = _shim(function, directives, str(self.path))
         wanted = directives.usefixtures
-        item: GoItem = GoItem.from_parent(
+        item: GoItem = self.item_class.from_parent(
             self,
             name=f"{function.name}[{select}]" if select else function.name,
             originalname=function.name,
@@ -124,24 +130,25 @@ class GoFile(pytest.Module):
 
     def repr_failure(self, excinfo: ExceptionInfo[BaseException]) -> str | TerminalRepr:  # type: ignore[override]
         if isinstance(excinfo.value, GotestError):
-            return f"{excinfo.value}"
+            return _report.error(str(excinfo.value), str(self.path))
         return super().repr_failure(excinfo)
 
 
-_MARK = pytest.mark.gotest
+def _go_test(gotest_env, gotest_process):  # type: ignore[no-untyped-def]
+    raise AssertionError("a Go test runs in its own process")
 
 
-def _shim(directives: DirectiveSet, kind: Kind) -> Any:
-    """The function that stands for a Go test: its signature asks for fixtures, its marks are the directives'."""
+def _shim(function: TestFunction, directives: DirectiveSet, path: str) -> Any:
+    """The function that stands for a Go test: its signature asks for fixtures, its marks are the directives'.
 
-    def go_test(gotest_env, gotest_process):  # type: ignore[no-untyped-def]
-        raise AssertionError("a Go test runs in its own process")
-
+    It says that it is in the Go file, for who asks where a test is by its function.
+    """
+    code = _go_test.__code__.replace(co_filename=path, co_firstlineno=function.line)
     # String conditions of skipif are evaluated among a function's globals: those of this module are not theirs.
-    shim = types.FunctionType(go_test.__code__, {"__name__": "gotest"}, go_test.__name__)
-    marks = [_MARK]
-    if kind in MARKERS:
-        marks.append(getattr(pytest.mark, MARKERS[kind]))
+    shim = types.FunctionType(code, {"__name__": "gotest"}, function.name)
+    marks = [pytest.mark.gotest]
+    if function.kind in MARKERS:
+        marks.append(getattr(pytest.mark, MARKERS[function.kind]))
     for spec in directives.marks:
         mark = getattr(pytest.mark, spec.name)
         marks.append(mark(*spec.args, **spec.kwargs) if spec.args or spec.kwargs else mark)
@@ -196,8 +203,7 @@ class GoItem(pytest.Function):
     def _report_subtests(self, result: Result) -> None:
         verbose = self.config.get_verbosity() > 0
         shown = _subtests.chosen(result.subtests, self.gotest.settings.subtests, verbose)
-        directory = self.package_.directory
-        _subtests.report(self, shown, lambda sub: _report.skip_reason(sub.output, directory)[2])
+        _subtests.report(self, shown)
 
     def teardown(self) -> None:
         super().teardown()
@@ -213,38 +219,57 @@ class GoItem(pytest.Function):
                 self.place, value.result, self._relative, style=style, subtests_shown=subtests
             )
         if isinstance(value, _subtests.SubtestFailed):
-            return _report.subtest_failure(self.place, value.subtest, self._relative, style=style)
+            result = self.result
+            died = result is not None and bool(
+                result.problem
+                or _report.panicked(result.output)
+                or _report.panicked(result.evidence)
+            )
+            return _report.subtest_failure(
+                self.place, value.subtest, self._relative, style=style, died=died
+            )
         if isinstance(value, GotestError):
-            return str(value)
+            return _report.error(str(value), str(self.path), self.function_.line)
         return super().repr_failure(excinfo)
 
+    def say_where_skipped(self, report: pytest.TestReport, output: str) -> None:
+        path, line, reason = _report.skip_reason(output, self.package_.directory)
+        report.longrepr = (
+            path or str(self.path),
+            line or self.function_.line,
+            f"Skipped: {reason}" if reason else "Skipped",
+        )
+
     def _relative(self, path: str) -> str:
-        try:
-            relative = os.path.relpath(path, self.config.invocation_params.dir)
-        except ValueError:
-            return path
-        return path if relative.startswith(f"..{os.sep}..{os.sep}..") else relative
+        return _relative(self.config, path)
+
+
+def _relative(config: pytest.Config, path: str) -> str:
+    """A path as pytest shows it: from where the user is, unless that is far away."""
+    try:
+        relative = os.path.relpath(path, config.invocation_params.dir)
+    except ValueError:
+        return path
+    return path if relative.startswith(f"..{os.sep}..{os.sep}..") else relative
+
+
+GoFile.item_class = GoItem
 
 
 def amend_report(item: GoItem, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
     """Go's own duration, and the place of a skip."""
-    result, excinfo = item.result, call.excinfo
-    if call.when != "call" and excinfo is not None and isinstance(excinfo.value, (GoFailed, GotestError)):
-        # pytest asks `repr_failure` about calls alone, and would show a traceback of ours.
-        report.longrepr = item.repr_failure(excinfo)
-    if call.when != "call" or result is None:
+    value = call.excinfo.value if call.excinfo is not None else None
+    if call.when != "call":
+        if call.excinfo is not None and isinstance(value, (GoFailed, GotestError)):
+            # pytest asks `repr_failure` about calls alone, and would show a traceback of ours.
+            report.longrepr = item.repr_failure(call.excinfo)
         return
-    sub = excinfo.value.subtest if excinfo and isinstance(excinfo.value, _subtests.SubtestFailed) else None
-    if sub is not None:
-        return
-    report.duration = result.seconds
-    if report.skipped and not hasattr(report, "wasxfail") and excinfo is not None:
-        path, line, reason = _report.skip_reason(result.output, item.package_.directory)
-        report.longrepr = (
-            path or str(item.path),
-            line or item.function_.line,
-            f"Skipped: {reason}" if reason else "Skipped",
-        )
+    if isinstance(value, _subtests.SubtestSkipped):
+        item.say_where_skipped(report, value.subtest.output)
+    elif item.result is not None and not isinstance(value, _subtests.SubtestFailed):
+        report.duration = item.result.seconds
+        if report.skipped and not hasattr(report, "wasxfail"):
+            item.say_where_skipped(report, item.result.output)
 
 
 _BRACKETED = re.compile(r"(?P<file>.*?_test\.go)::(?P<name>[^\[:]+)\[(?P<sub>.+)\]$", re.DOTALL)
@@ -264,4 +289,12 @@ def bracketed_ids(config: pytest.Config) -> dict[Path, dict[str, list[str]]]:
     return found
 
 
-__all__ = ["GoFailed", "GoFile", "GoItem", "SourceError", "Subtest", "amend_report", "bracketed_ids"]
+__all__ = [
+    "GoFailed",
+    "GoFile",
+    "GoItem",
+    "SourceError",
+    "Subtest",
+    "amend_report",
+    "bracketed_ids",
+]

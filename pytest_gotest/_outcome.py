@@ -15,7 +15,11 @@ from dataclasses import dataclass, field, replace
 from pytest_gotest._events import Event
 
 PASS, FAIL, SKIP, ERROR = "pass", "fail", "skip", "error"
-_WORST = {PASS: 0, SKIP: 1, FAIL: 2}  # a test that ran and passed once and was skipped once, was skipped
+_WORST = {
+    PASS: 0,
+    SKIP: 1,
+    FAIL: 2,
+}  # a test that ran and passed once and was skipped once, was skipped
 _TERMINAL = frozenset(_WORST)
 
 HEAD, TAIL = 64 << 10, 192 << 10
@@ -323,7 +327,12 @@ def result_of(record: Record, *, left: Iterable[str] = (), select: str = "") -> 
         for sub in record.subtests.values()
         if sub.name.startswith(prefix)
     )
-    if not select and verdict != FAIL and any(sub.verdict == FAIL for sub in subtests) and not record.verdict:
+    if (
+        not select
+        and verdict != FAIL
+        and any(sub.verdict == FAIL for sub in subtests)
+        and not record.verdict
+    ):
         verdict = FAIL
     output = str(own.output) if own is record else str(own.output) + str(record.output)
     return Result(

@@ -13,7 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pytest_gotest._errors import ProcessError
 from pytest_gotest._outcome import Exit
 
-DRAIN = 0.3  # seconds that output is read on after the child has ended, for grandchildren that hold it
+DRAIN = (
+    0.3  # seconds that output is read on after the child has ended, for grandchildren that hold it
+)
 _CHUNK = 1 << 16
 _NO_PIDFD_POLL = 0.05
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,17 +16,27 @@ from _pytest._code.code import (
     ReprTraceback,
 )
 
-from pytest_gotest._outcome import Result, Subtest
+from pytest_gotest._outcome import FAIL, Result, Subtest
 
 _BEFORE = 4  # source lines above the one that failed
+_MOST = 200  # lines of one message
 
-# testing.(*common).decorate: four spaces, file:line:, the message; its further lines are indented by eight.
-_MESSAGE = re.compile(r" {4,}(?P<file>[^\s:][^:]*\.go):(?P<line>\d+): (?P<text>.*)")
-_CONTINUED = re.compile(r" {8,}(?P<text>.*)|(?P<empty>\s*)$")
-_LOGS = re.compile(r"\.Logf?\((?!.*\.(?:Error|Fatal)f?\()")
+# testing.(*common).decorate: an indent, file:line:, the message; its further lines have four spaces more.
+_MESSAGE = re.compile(r"(?P<indent> {4,})(?P<file>[^\s:][^:]*\.go):(?P<line>\d+): (?P<text>.*)")
+_REMARKS = re.compile(r"\.(?:Log|Skip)f?\((?!.*\.(?:Error|Fatal)f?\()")
+_FAILS = re.compile(r"\.(?:Error|Fatal)f?\(")
 # A frame of a goroutine's trace: the line below its function.
 _TRACE_FRAME = re.compile(r"\t(?P<path>\S.*\.go):(?P<line>\d+)(?: \+0x[0-9a-f]+)?$")
+# What the runtime adds when it is ended by a signal (runtime/traceback.go, printing fp, sp and pc).
+_REGISTERS = re.compile(r" fp=0x[0-9a-f]+ sp=0x[0-9a-f]+ pc=0x[0-9a-f]+$", re.MULTILINE)
+_OUR_FILE = "zz_gotest_harness"
+_SYSTEM = re.compile(
+    r"(?:created by )?(?:runtime|testing|internal|os/signal)[./]|main\.main\(|goroutine |\t|\["
+)
 _PANIC = re.compile(r"(?:panic|fatal error): ")
+_DIED = re.compile(r"^(?:(?:panic|fatal error): |goroutine \d+ .*\[running\]:$)", re.MULTILINE)
+# github.com/stretchr/testify, assert.Fail: a table whose first row names places.
+_TESTIFY = re.compile(r"Error:\s+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,30 +57,29 @@ class Place:
     name: str
     line: int
 
+    def below(self, subtest: str) -> Place:
+        return replace(self, name=f"{self.name}/{subtest}")
 
-def messages(output: str) -> tuple[list[Message], str]:
-    """The ``file.go:12: text`` messages of a test's output, and all the other lines."""
-    found: list[Message] = []
-    rest: list[str] = []
-    text: list[str] | None = None
-    for line in output.splitlines():
-        if match := _MESSAGE.match(line):
-            if text is not None:
-                found[-1] = Message(found[-1].file, found[-1].line, "\n".join(text))
-            text = [match["text"]]
-            found.append(Message(match["file"], int(match["line"]), match["text"]))
-        elif text is not None and (more := _CONTINUED.match(line)) and more["text"] is not None:
-            text.append(more["text"])
-        elif text is not None and not line.strip():
-            text.append("")
+
+def messages(output: str) -> list[Message | str]:
+    """The ``file.go:12: text`` messages of a test's output, and its other lines, in their order."""
+    found: list[tuple[str, int, list[str]] | str] = []
+    texts: list[str] = []  # of the last message
+    further = ""  # what a further line of it begins with
+    for line in output.removesuffix("\n").split("\n") if output else ():
+        if further and line.startswith(further):
+            texts.append(line[len(further) :])
+        elif match := _MESSAGE.match(line):
+            texts = [match["text"]]
+            found.append((match["file"], int(match["line"]), texts))
+            further = match["indent"] + "    "
         else:
-            if text is not None:
-                found[-1] = Message(found[-1].file, found[-1].line, "\n".join(text).rstrip("\n"))
-                text = None
-            rest.append(line)
-    if text is not None:
-        found[-1] = Message(found[-1].file, found[-1].line, "\n".join(text).rstrip("\n"))
-    return found, "\n".join(rest)
+            found.append(line)
+            further = ""
+    return [
+        part if isinstance(part, str) else Message(part[0], part[1], "\n".join(part[2]))
+        for part in found
+    ]
 
 
 @lru_cache(maxsize=64)
@@ -85,27 +94,38 @@ def source_lines(path: str) -> tuple[str, ...]:
 
 def split(output: str, directory: str) -> tuple[list[Message], str]:
     """Messages that tell a failure, and the rest of the output: what was only logged is part of that."""
-    said, rest = messages(output)
-    failing = []
-    logged = []
-    for message in said:
-        lines = source_lines(os.path.join(directory, message.file))
-        at = lines[message.line - 1] if 0 < message.line <= len(lines) else ""
-        if _LOGS.search(at):
-            logged.append(f"    {message.file}:{message.line}: {message.text}")
+    failing: list[Message] = []
+    rest: list[str] = []
+    for part in messages(output):
+        if isinstance(part, str):
+            rest.append(part)
+        elif _REMARKS.search(_source_line(part, directory)):
+            rest.append(f"    {part.file}:{part.line}: {part.text}")
         else:
-            failing.append(message)
-    return failing, "\n".join(part for part in (*logged, rest) if part.strip())
+            failing.append(part)
+    return failing, "\n".join(rest)
+
+
+def _source_line(message: Message, directory: str) -> str:
+    lines = source_lines(os.path.join(directory, message.file))
+    return lines[message.line - 1] if 0 < message.line <= len(lines) else ""
 
 
 def excerpt(path: str, line: int, first: int) -> list[str]:
-    """Source lines up to ``line``, which is marked; ``first`` is where the function begins."""
+    """Source lines up to ``line``, which is marked; ``first`` is where the function begins, if in this file."""
     lines = source_lines(path)
     if not 0 < line <= len(lines):
         return []
     top = max(1, line - _BEFORE)
     if first <= line:
         top = max(top, first)
+    for number in range(line, top, -1):
+        # Not from the function before. Nor a blank line first: pygments drops it, and all marks shift.
+        if lines[number - 1].startswith("func "):
+            top = number
+            break
+    while top < line and not lines[top - 1].strip():
+        top += 1
     shown = [lines[number - 1] for number in range(top, line + 1)]
     indents = [len(text) - len(text.lstrip()) for text in shown if text.strip()]
     margin = min(indents, default=0)
@@ -125,64 +145,119 @@ def failure(
 ) -> ReprExceptionInfo | str:
     """What pytest prints for a failed Go test. ``relative`` shortens a path as pytest does."""
     failing, rest = split(result.output, place.directory)
-    if style == "native":
-        return "\n".join(
-            part for part in (result.problem, result.output.rstrip("\n"), result.evidence.rstrip("\n")) if part
-        )
-    entries: list[ReprEntry] = []
-    for message in failing:
+    bad = [sub for sub in result.subtests if sub.verdict == FAIL]
+    if style == "native" and (result.output or result.problem):
+        parts = (result.problem, result.output, result.evidence)
+        return "\n".join(part.rstrip("\n") for part in parts if part.strip())
+
+    def entry(inside: Place, message: Message) -> ReprEntry:
         path = os.path.join(place.directory, message.file)
-        entries.append(_entry(path, message.line, place, message.text.splitlines() or [""], relative, style))
-    crashed = result.problem or _PANIC.search(rest) is not None
-    if crashed:
+        return _entry(path, message.line, inside, _said(message.text), relative, style)
+
+    entries = [entry(place, message) for message in failing]
+    # What says by itself that it fails goes into the summary, before what a helper may only have logged.
+    sure = [
+        _FAILS.search(_source_line(message, place.directory)) is not None for message in failing
+    ]
+    main = sure.index(True) if True in sure else 0
+    if result.problem or panicked(rest) or panicked(result.evidence):
         entries.append(_crash_entry(place, result, rest, relative, style))
-    bad = [sub for sub in result.subtests if sub.verdict == "fail"]
     if bad and subtests_shown:
         count = f"{len(bad)} failed subtest{'s' if len(bad) > 1 else ''}"
         names = ", ".join(sub.name for sub in bad[:5]) + (", ..." if len(bad) > 5 else "")
-        entries.append(_entry(place.path, place.line, place, [f"contains {count}: {names}"], relative, "none"))
+        said = [f"contains {count}: {names}"]
+        entries.append(_entry(place.path, place.line, place, said, relative, "none"))
     elif bad:
         for sub in bad:
-            for message in split(sub.output, place.directory)[0]:
-                path = os.path.join(place.directory, message.file)
-                text = message.text.splitlines() or [""]
-                inside = Place(place.path, place.directory, f"{place.name}/{sub.name}", place.line)
-                entries.append(_entry(path, message.line, inside, text, relative, style))
+            told = split(sub.output, place.directory)[0]
+            entries += [entry(place.below(sub.name), message) for message in told]
     if not entries:
-        said = rest.strip().splitlines() or ["it failed and said nothing (t.Fail, t.FailNow)"]
-        entries.append(_entry(place.path, place.line, place, said[:200], relative, "none"))
-    return _exception(entries, place)
+        said = _said(rest) or ["it failed and said nothing (t.Fail, t.FailNow)"]
+        entries.append(_entry(place.path, place.line, place, said, relative, "none"))
+    return _exception(entries, place, main)
 
 
 def subtest_failure(
-    place: Place, sub: Subtest, relative: Callable[[str], str], *, style: str = "long"
+    place: Place,
+    sub: Subtest,
+    relative: Callable[[str], str],
+    *,
+    style: str = "long",
+    died: bool = False,
 ) -> ReprExceptionInfo | str:
-    result = Result(verdict=sub.verdict, output=sub.output, notes=sub.notes)
-    inside = Place(place.path, place.directory, f"{place.name}/{sub.name}", place.line)
-    failing, _ = split(sub.output, place.directory)
-    if not failing and not sub.output.strip():
-        entry = _entry(place.path, place.line, inside, ["it failed and said nothing itself"], relative, "none")
+    """``died``: the test panicked or its process died, so that its report has more to tell."""
+    inside = place.below(sub.name)
+    if not sub.output.strip():
+        said = "it failed and said nothing itself" + (f"; see {place.name}" if died else "")
+        entry = _entry(place.path, place.line, inside, [said], relative, "none")
         return _exception([entry], inside)
+    result = Result(verdict=sub.verdict, output=sub.output, notes=sub.notes)
     return failure(inside, result, relative, style=style)
+
+
+def error(text: str, path: str, line: int = 1) -> ReprExceptionInfo:
+    """What pytest prints where nothing of a test could run: ``text`` says why, its first line in short."""
+    lines = [f"E   {line}" for line in text.splitlines()]
+    entry = ReprEntry(lines, None, None, None, "short")
+    crash = ReprFileLocation(path, line, headline(text.splitlines()))
+    return ReprExceptionInfo(ReprTraceback([entry], None, "short"), crash)
+
+
+def panicked(output: str) -> bool:
+    return _DIED.search(output) is not None
+
+
+def tidy(evidence: str, directory: str) -> str:
+    """A dump after SIGQUIT without registers and without goroutines that only the runtime runs.
+
+    Those that stand in the package at ``directory`` come first.
+    """
+    before, quit, dump = evidence.partition("SIGQUIT: quit\n")
+    if not quit:
+        return evidence
+    near, far, left_out = [], [], 0
+    for block in _REGISTERS.sub("", dump).split("\n\n"):
+        lines = block.strip("\n").splitlines()
+        if not lines or not lines[0].startswith("goroutine "):
+            continue
+        functions = zip(lines[1::2], lines[2::2], strict=False)
+        if all(
+            _SYSTEM.match(name) or _OUR_FILE in frame or "<autogenerated>" in frame
+            for name, frame in functions
+        ):
+            left_out += 1
+        else:
+            (near if f"\t{directory}{os.sep}" in block else far).append("\n".join(lines))
+    if not near and not far:
+        return evidence
+    said = f"[{left_out} goroutines of the runtime and of testing left out]"
+    return "\n\n".join(part for part in (before.rstrip("\n"), *near, *far, said) if part)
 
 
 def _crash_entry(
     place: Place, result: Result, rest: str, relative: Callable[[str], str], style: str
 ) -> ReprEntry:
-    trace = "\n".join(part for part in (rest.strip("\n"), result.evidence.strip("\n")) if part)
+    evidence = tidy(result.evidence, place.directory)
+    trace = "\n".join(part for part in (rest.strip("\n"), evidence.strip("\n")) if part)
+    below = trace.splitlines()
     path, line = place.path, place.line
     marked = False
-    for text in trace.splitlines():
-        if (frame := _TRACE_FRAME.match(text)) and os.path.dirname(frame["path"]) == place.directory:
-            if os.path.basename(frame["path"]).startswith("zz_gotest_harness"):
+    for text in below:
+        if (frame := _TRACE_FRAME.match(text)) and os.path.dirname(
+            frame["path"]
+        ) == place.directory:
+            if os.path.basename(frame["path"]).startswith(_OUR_FILE):
                 continue
             path, line, marked = frame["path"], int(frame["line"]), True
             break
-    said = [text for text in trace.splitlines() if _PANIC.match(text)][:1]
-    said += [result.problem] if result.problem else []
-    return _entry(
-        path, line, place, said, relative, style if marked else "none", below=trace.splitlines()
-    )
+    at = next((number for number, text in enumerate(below) if _PANIC.search(text)), None)
+    if at is None:
+        said = [result.problem or "the process died"]
+    else:
+        said = [below.pop(at)]
+        if result.problem:
+            below.append(result.problem)
+    return _entry(path, line, place, said, relative, style if marked else "none", below=below)
 
 
 def _entry(
@@ -206,31 +281,52 @@ def _entry(
     return ReprEntry(lines, None, None, where, "short")
 
 
-def _exception(entries: list[ReprEntry], place: Place) -> ReprExceptionInfo:
-    first = next(
-        (text[4:].strip() for entry in entries for text in entry.lines if text.startswith("E   ")),
-        "failed",
-    )
-    where = entries[0].reprfileloc
+def _exception(entries: list[ReprEntry], place: Place, main: int = 0) -> ReprExceptionInfo:
+    said = [text[4:] for text in entries[main].lines if text.startswith("E   ")]
+    where = entries[main].reprfileloc
     crash = ReprFileLocation(
-        where.path if where else place.path, where.lineno if where else place.line, first
+        where.path if where else place.path,
+        where.lineno if where else place.line,
+        headline(said) or "failed",
     )
     return ReprExceptionInfo(ReprTraceback(entries, None, "short"), crash)
 
 
+def _said(text: str) -> list[str]:
+    """Lines of a message without blank ones around them, and no more of them than one can read."""
+    lines = text.strip("\n").split("\n") if text.strip() else []
+    while lines and not lines[0].strip():
+        lines.pop(0)
+    return [line.rstrip() for line in lines[:_MOST]]
+
+
+def headline(said: Sequence[str]) -> str:
+    """One line for the summary: the first that says something; of testify's table the error."""
+    told = [line.strip() for line in said if line.strip()]
+    at = next((number for number, line in enumerate(told) if _TESTIFY.match(line)), 0)
+    words: list[str] = []
+    for line in told[at:]:
+        words.append(" ".join(_TESTIFY.sub("", line).split()))
+        if not words[-1].endswith(":") and (at == 0 or len(words) > 2):
+            break
+    return " ".join(words)
+
+
 def skip_reason(output: str, directory: str) -> tuple[str | None, int | None, str]:
     """File, 1-based line and reason of a skip; t.SkipNow gives none."""
-    said, _ = messages(output)
-    for message in reversed(said):
-        return os.path.join(directory, message.file), message.line, message.text
+    for message in reversed(messages(output)):
+        if isinstance(message, Message):
+            return os.path.join(directory, message.file), message.line, message.text
     return None, None, ""
 
 
 def captured(result: Result, directory: str) -> str:
     """What stands under "Captured stdout call": output that the failure does not show already."""
-    if result.verdict != "fail":
+    if result.verdict != FAIL:
         return result.output
-    _, rest = split(result.output, directory)
-    if result.problem or _PANIC.search(rest):
+    failing, rest = split(result.output, directory)
+    shown = result.problem or panicked(rest) or panicked(result.evidence)
+    alone = not failing and not any(sub.verdict == FAIL for sub in result.subtests)
+    if shown or alone or not rest.strip():
         return ""
-    return rest + "\n" if rest.strip() else ""
+    return rest + "\n"

@@ -64,7 +64,9 @@ def plan_package(tests: Sequence[Planned], isolate: str, *, ahead: bool) -> Plan
     if (isolate == "package" or any(p.parallel for p in runnable)) and not twice:
         together = tuple(p.test for p in runnable if p.test.kind is Kind.TEST)
         others = [(p.test,) for p in runnable if p.test.kind is not Kind.TEST]
-        return Plan(True, "free: t.Parallel keeps its meaning", [*([together] if together else []), *others])
+        return Plan(
+            True, "free: t.Parallel keeps its meaning", [*([together] if together else []), *others]
+        )
     return Plan(True, "free: nothing acts between its tests", [(p.test,) for p in runnable])
 
 
@@ -190,7 +192,9 @@ class Runner:
 
     def unreported(self) -> list[str]:
         """Problems of packages whose last test never came."""
-        return [f"{lane.launch.package}: {news}" for lane in self._lanes for news in self._news(lane)]
+        return [
+            f"{lane.launch.package}: {news}" for lane in self._lanes for news in self._news(lane)
+        ]
 
     def _news(self, lane: Lane) -> list[str]:
         news = lane.problems[self._told[lane] :]
@@ -239,7 +243,12 @@ class Runner:
         return lane
 
     def _start(
-        self, test: Test, env: Mapping[str, str], groups: Sequence[Group] = (), *, free: bool = False
+        self,
+        test: Test,
+        env: Mapping[str, str],
+        groups: Sequence[Group] = (),
+        *,
+        free: bool = False,
     ) -> Lane:
         environ = {**os.environ, **env}
         for name in _PYTESTS_OWN:

@@ -21,6 +21,7 @@ from pytest_gotest._lane import Launch, Test
 from pytest_gotest._launch import binary_launch, gotest_launch
 from pytest_gotest._nodes import GoItem
 from pytest_gotest._outcome import Result
+from pytest_gotest._replay import Log
 from pytest_gotest._runner import Planned, Runner
 from pytest_gotest._settings import Settings
 from pytest_gotest._source import Kind, TestFunction
@@ -48,6 +49,7 @@ class GoSession:
         self._told: dict[str, str] = {}
         self.built: Built | None = None
         self.runner: Runner | None = None
+        self.replayed: Log | None = None
         self.ran = 0
         self.echo: Callable[[str], None] | None = None
         if config.getoption("capture", "fd") == "no":
@@ -129,7 +131,10 @@ class GoSession:
     def build(self, items: Sequence[pytest.Item]) -> None:
         """Compile what the collected tests need, and plan how they run."""
         chosen = [item for item in items if isinstance(item, GoItem)]
-        if not chosen:
+        if not self.in_worker:
+            for item in {item.test.package: item for item in chosen}.values():
+                item.last = True
+        if not chosen or self.replayed is not None:
             return
         self._packages = {item.test.package: item.package_ for item in chosen}
         selected = list(self._packages.values())
@@ -143,12 +148,6 @@ class GoSession:
         self.runner.plan(
             self._planned(item) for item in chosen if item.test.package not in self.built.errors
         )
-        last: dict[str, GoItem] = {}
-        for item in chosen:
-            last[item.test.package] = item
-        if not self.in_worker:
-            for item in last.values():
-                item.last = True
 
     @property
     def in_worker(self) -> bool:
@@ -244,8 +243,10 @@ class GoSession:
         return BuildError(f"{headline}\n{place}\nall of it at {first}")
 
     def run(self, item: GoItem) -> Result:
-        assert self.runner is not None
         self.ran += 1
+        if self.replayed is not None:
+            return self.replayed.result(item.test.package, item.test.name)
+        assert self.runner is not None
 
         def alive(seconds: float) -> None:
             if seconds >= _LONG and seconds % _LONG < 1:
@@ -257,9 +258,11 @@ class GoSession:
 
     def finish(self, item: GoItem) -> None:
         """The last test of its package is over: what went wrong beside the tests is told here."""
-        if self.runner is None:
-            return
-        problems = self.runner.finish(item.test.package)
+        problems: list[str] = []
+        if self.replayed is not None and self.ran:
+            problems = self.replayed.take_problems(item.test.package)
+        elif self.runner is not None:
+            problems = self.runner.finish(item.test.package)
         if problems:
             raise BuildError(f"{item.test.package}: " + "\n".join(problems))
 

@@ -51,7 +51,9 @@ OPTIONS = (
     Option("arg", "list", "Passed to the test binary after -args.", metavar="ARG"),
     Option("short", "flag", "Tell tests to be short (go test -short)."),
     Option("count", "text", "Runs per test; the worst outcome wins.", "1", metavar="N"),
-    Option("shuffle", "text", "Order of Go tests: off, on or a SEED.", "off", metavar="off|on|SEED"),
+    Option(
+        "shuffle", "text", "Order of Go tests: off, on or a SEED.", "off", metavar="off|on|SEED"
+    ),
     Option("timeout", "text", "Seconds each top-level test may take.", "600", metavar="SECONDS"),
     Option(
         "isolate",
@@ -70,7 +72,11 @@ OPTIONS = (
     ),
     Option("bench", "text", "Run benchmarks that match REGEX as items.", "off", metavar="REGEX"),
     Option(
-        "engine", "choice", "binary: prebuilt test binaries; gotest: go test -json.", "binary", ENGINES
+        "engine",
+        "choice",
+        "binary: prebuilt test binaries; gotest: go test -json.",
+        "binary",
+        ENGINES,
     ),
     Option(
         "replay",
@@ -207,11 +213,15 @@ def _words(given: Sequence[str], option: Option) -> tuple[str, ...]:
         try:
             words += shlex.split(line)
         except ValueError as error:
-            raise _usage(option, line, f"flags of go build, quoted as in a shell ({error})") from None
+            raise _usage(
+                option, line, f"flags of go build, quoted as in a shell ({error})"
+            ) from None
     for word in words:
         name = "-" + word.lstrip("-").partition("=")[0]
         if word.startswith("-") and name in _RESERVED:
-            raise _usage(option, word, "flags of go build; pytest or another option does what this one does")
+            raise _usage(
+                option, word, "flags of go build; pytest or another option does what this one does"
+            )
     return tuple(words)
 
 

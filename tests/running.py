@@ -34,6 +34,7 @@ def run_pytest(
     env: dict[str, str] | None = None,
     timeout: float = 90,
     plugins: Sequence[str] = (),
+    stdin: bytes = b"",
 ) -> Outcome:
     """``pytest --gotest ARGS`` in ``directory``, with no plugin but ours and those named."""
     record.unlink(missing_ok=True)
@@ -47,14 +48,12 @@ def run_pytest(
         command,
         cwd=directory,
         env=environ,
-        stdin=subprocess.DEVNULL,
+        input=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
         timeout=timeout,
     )
-    outcome = Outcome(done.returncode, done.stdout)
+    outcome = Outcome(done.returncode, done.stdout.decode("utf-8", "replace"))
     for line in record.read_text(encoding="utf-8").splitlines() if record.exists() else ():
         _add(outcome, json.loads(line))
     return outcome

@@ -21,7 +21,9 @@ CASES = sorted(path.parent for path in Path(__file__).with_name("go").glob("*/ex
 
 
 def _go_version() -> tuple[int, int]:
-    said = subprocess.run(["go", "env", "GOVERSION"], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        ["go", "env", "GOVERSION"], capture_output=True, text=True, check=True
+    ).stdout
     found = re.match(r"go(\d+)\.(\d+)", said)
     assert found, said
     return int(found[1]), int(found[2])
@@ -36,18 +38,25 @@ def _gone(pid: int) -> bool:
     return status.rpartition(")")[2].split()[0] == "Z"
 
 
+@pytest.mark.parametrize("isolate", ["auto", "gate"])
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-def test_pytest_reports_what_the_case_expects(case: Path, tmp_path: Path) -> None:
+def test_pytest_reports_what_the_case_expects(case: Path, isolate: str, tmp_path: Path) -> None:
+    """The same ahead of pytest and test by test at the gate, unless the case is about one of the two."""
     expect: dict[str, Any] = tomllib.loads((case / "expect.toml").read_text(encoding="utf-8"))
     run = expect.get("run", {})
+    if isolate != "auto" and run.get("slow"):
+        pytest.skip("moves hundreds of megabytes: once is enough")
+    mode = [] if isolate == "auto" else [f"--gotest-isolate={isolate}"]
     environ = {"CASE_PIDS": str(tmp_path / "pids")}
-    if needed := re.fullmatch(r">=1\.(\d+)", run.get("go", "")):
-        if _go_version() < (1, int(needed[1])):
-            environ["GOTOOLCHAIN"] = f"go1.{needed[1]}.0"
+    needed = re.fullmatch(r">=1\.(\d+)", run.get("go", ""))
+    if needed and _go_version() < (1, int(needed[1])):
+        environ["GOTOOLCHAIN"] = f"go1.{needed[1]}.0"
     module = tmp_path / case.name
     shutil.copytree(case, module)
     record = tmp_path / "record"
-    outcome = run_pytest(module, "--gotest-subtests=all", *run.get("args", ()), record=record, env=environ)
+    outcome = run_pytest(
+        module, "--gotest-subtests=all", *mode, *run.get("args", ()), record=record, env=environ
+    )
 
     shown = f"\n{outcome.output[-20000:]}"
     expected = expect.get("outcomes", {})
