@@ -215,7 +215,9 @@ def tidy(evidence: str, directory: str) -> str:
     before, quit, dump = evidence.partition("SIGQUIT: quit\n")
     if not quit:
         return evidence
-    near, far, left_out = [], [], 0
+    near: list[str] = []
+    far: list[str] = []
+    left_out = 0
     for block in _REGISTERS.sub("", dump).split("\n\n"):
         lines = block.strip("\n").splitlines()
         if not lines or not lines[0].startswith("goroutine "):

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from _pytest.outcomes import Skipped
 from _pytest.subtests import SubtestContext, SubtestReport, failed_subtests_key
 
 from pytest_gotest import _compat
@@ -20,7 +21,7 @@ class SubtestFailed(Exception):
         self.subtest = subtest
 
 
-class SubtestSkipped(pytest.skip.Exception):
+class SubtestSkipped(Skipped):
     """Carries a skipped subtest to the hook that amends its report."""
 
     def __init__(self, subtest: Subtest) -> None:

@@ -56,5 +56,3 @@ def _key() -> Any:
     from pytest_gotest._session import KEY
 
     return KEY
-
-

@@ -1,0 +1,3 @@
+package basics
+
+func Add(a, b int) int { return a + b }

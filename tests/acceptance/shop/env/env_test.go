@@ -1,0 +1,14 @@
+package env
+
+import (
+	"fmt"
+	"os"
+	"testing"
+)
+
+// Read before TestMain, as a package that opens its database in a variable does.
+var early = os.Getenv("SHOP_VALUE")
+
+func TestOne(t *testing.T) { fmt.Printf("one: early=%s now=%s\n", early, os.Getenv("SHOP_VALUE")) }
+
+func TestTwo(t *testing.T) { fmt.Printf("two: early=%s now=%s\n", early, os.Getenv("SHOP_VALUE")) }

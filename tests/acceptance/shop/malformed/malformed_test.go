@@ -1,0 +1,8 @@
+package malformed
+
+import "testing"
+
+func TestFine(t *testing.T) {}
+
+//pytest:timeout soon
+func TestTimeout(t *testing.T) {}

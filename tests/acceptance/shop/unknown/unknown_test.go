@@ -1,0 +1,6 @@
+package unknown
+
+import "testing"
+
+//pytest:usefixture till
+func TestTypo(t *testing.T) {}

@@ -1,0 +1,7 @@
+package vetted
+
+import "testing"
+
+func TestPrintf(t *testing.T) {
+	t.Errorf("%d", "text")
+}
