@@ -1,4 +1,4 @@
-"""Feed mutated streams to both decoders and judge what comes out; knows no verdict logic.
+"""Feed mutated streams to both decoders and judge the verdicts that come out.
 
     python benchmarks/fuzz_decoders.py [--streams N] [--seed N]
 
@@ -19,6 +19,7 @@ from itertools import groupby
 from pathlib import Path
 
 from pytest_gotest._events import Event, JsonDecoder, RawDecoder
+from pytest_gotest._outcome import PackageRun, benchmark_result, result_of
 
 STREAMS = Path(__file__).parent.parent / "tests" / "streams"
 LONGEST = 4096  # bytes of one mutated stream
@@ -55,7 +56,26 @@ TOKENS = (
 
 
 def judge(events: Sequence[Event]) -> None:
-    """The hook for the outcome logic: raise AssertionError on a verdict that cannot be right."""
+    """The outcome logic may not raise, lose a verdict or invent one."""
+    run = PackageRun("p")
+    last: dict[str, str] = {}
+    for event in events:
+        run.feed(event)
+        if event.test and event.action in ("pass", "fail", "skip", "bench"):
+            last[event.test] = event.action
+    for name, record in run.tests.items():
+        if name.startswith("Benchmark"):
+            benchmark_result(record, ok=True)
+            continue
+        result = result_of(record)
+        seen = {name: result.verdict, **{f"{name}/{s.name}": s.verdict for s in result.subtests}}
+        for test, verdict in seen.items():
+            if last.get(test) in (None, "fail"):
+                assert verdict == "fail", f"{test}: {verdict}, and its last word is {last.get(test)}"
+            else:
+                assert verdict in ("pass", "fail", "skip")
+    missing = {test for test in last if test.partition("/")[0] not in run.tests}
+    assert not missing, f"lost: {missing}"
 
 
 def pieces(patterns: str) -> list[bytes]:

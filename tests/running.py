@@ -41,7 +41,8 @@ def run_pytest(
     command = [sys.executable, "-m", "pytest", "-p", "gotest", "-p", "recorder"]
     command += [word for name in plugins for word in ("-p", name)]
     command += ["--gotest", *args]
-    environ = {**os.environ, **(env or {}), "GOTEST_RECORD": str(record)}
+    environ = {name: value for name, value in os.environ.items() if "XDIST" not in name}
+    environ |= {**(env or {}), "GOTEST_RECORD": str(record)}
     environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(TESTS), environ.get("PYTHONPATH"))))
     done = subprocess.run(
