@@ -142,7 +142,7 @@ def _runs(page: Path) -> bool:
     return any(fence.kind == "console" for fence in fences(page.read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("page", filter(_runs, PAGES), ids=_name)
+@pytest.mark.parametrize("page", [page for page in PAGES if _runs(page)], ids=_name)
 def test_examples_run(page: Path, tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for needed in _NEEDS.finditer(text):
