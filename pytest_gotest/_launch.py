@@ -4,16 +4,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from pytest_gotest._build import Binary, list_flags, test_environment
 from pytest_gotest._harness import GATE
-from pytest_gotest._lane import Group, Launch, Test
+from pytest_gotest._plan import Group, Test
 from pytest_gotest._settings import Settings
 from pytest_gotest._source import Kind
 from pytest_gotest._toolchain import GoEnv, Package, Toolchain
 
 # 0 would take t.Deadline away and switch the runtime's deadlock exit on; each test is timed from outside.
 _FAR_OFF = "24h"
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How to start the processes of one package.
+
+    ``argv`` gives the command for a group. ``harness``: it takes orders. ``json``: its output is that of
+    `go test -json` and not a binary's own.
+    """
+
+    package: str
+    argv: Callable[[Group], Sequence[str]]
+    cwd: str
+    env: Mapping[str, str]
+    harness: bool = True
+    json: bool = False
+    escapes: bool = True  # Go 1.27 and later: see RawDecoder
+    timeout: float = 600.0  # for what belongs to no test: initialisation, TestMain
+    hold: bool = False  # TestMain may run the tests several times: no verdict before the end
+
 
 _META = re.compile(r"[\\.+*?()|\[\]{}^$]")
 
@@ -108,6 +129,3 @@ def _choose(group: Group, prefix: str) -> list[str]:
     if benchmarks:
         chosen.append(f"{prefix}bench={run_pattern(benchmarks)}")
     return [*chosen, f"{prefix}count={group.times}"]
-
-
-Launcher = Callable[[Test, Mapping[str, str], bool], Launch]

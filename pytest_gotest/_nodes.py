@@ -13,8 +13,8 @@ import pytest
 
 from pytest_gotest import _compat, _report, _source, _subtests
 from pytest_gotest._errors import DirectiveError, DiscoveryError, GotestError, SourceError
-from pytest_gotest._lane import Test
 from pytest_gotest._outcome import ERROR, FAIL, SKIP, Result, Subtest
+from pytest_gotest._plan import Test
 from pytest_gotest._source import DirectiveSet, Kind, SourceFile, TestFunction
 from pytest_gotest._toolchain import Package
 

@@ -186,7 +186,7 @@ class PackageRun:
         if owner is None:
             owner = self.tests[top] = Record(top)
         self._last = owner
-        if event.test.partition("/")[2]:
+        if "/" in event.test:
             record = owner.subtests.get(event.test)
             if record is None:
                 record = owner.subtests[event.test] = Record(event.test)

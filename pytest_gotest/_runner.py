@@ -11,63 +11,15 @@ import os
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from pytest_gotest._lane import Group, Lane, Launch, Test
+from pytest_gotest._lane import Lane
+from pytest_gotest._launch import Launch
 from pytest_gotest._outcome import ERROR, Result
-from pytest_gotest._source import Kind
+from pytest_gotest._plan import Group, Plan, Planned, Test, plan_package
 
 # What pytest itself changes around every test.
 _PYTESTS_OWN = frozenset({"PYTEST_CURRENT_TEST"})
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A collected test and what decides how it can run.
-
-    ``acts``: a fixture or a timer must act before or after it. ``alone``: a process of its own.
-    ``grouped``: it asks to run beside the others that do (``//pytest:parallel``). ``parallel``: it
-    calls t.Parallel. ``doubtful``: its item may be skipped, so nothing may run ahead of it.
-    """
-
-    test: Test
-    acts: bool = False
-    alone: bool = False
-    grouped: bool = False
-    parallel: bool = False
-    doubtful: bool = False
-
-
-@dataclass(slots=True)
-class Plan:
-    """How the tests of one package run, and why, for ``-v``."""
-
-    free: bool
-    why: str
-    groups: list[tuple[Test, ...]] = field(default_factory=list)
-
-
-def plan_package(tests: Sequence[Planned], isolate: str, *, ahead: bool) -> Plan:
-    """``ahead``: the session allows tests to run before their items ask. Pure."""
-    acting = next((planned for planned in tests if planned.acts), None)
-    if isolate == "test":
-        return Plan(False, "a process for each test, as asked for")
-    if isolate == "gate":
-        return Plan(False, "gated, as asked for")
-    if isolate == "auto" and acting is not None:
-        return Plan(False, f"gated: something acts around {acting.test.name}")
-    if isolate == "auto" and not ahead:
-        return Plan(False, "gated: this session runs nothing ahead")
-    runnable = [p for p in tests if not p.alone and not p.doubtful and not p.test.select]
-    names = [p.test.name for p in runnable]
-    twice = len(set(names)) < len(names)
-    if (isolate == "package" or any(p.parallel for p in runnable)) and not twice:
-        together = tuple(p.test for p in runnable if p.test.kind is Kind.TEST)
-        others = [(p.test,) for p in runnable if p.test.kind is not Kind.TEST]
-        return Plan(
-            True, "free: t.Parallel keeps its meaning", [*([together] if together else []), *others]
-        )
-    return Plan(True, "free: nothing acts between its tests", [(p.test,) for p in runnable])
 
 
 class Runner:

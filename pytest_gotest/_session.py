@@ -17,12 +17,12 @@ from pytest_gotest import _compat, _nodes, _settings, _source
 from pytest_gotest._build import Binary, Builder, Built, list_flags
 from pytest_gotest._discovery import Catalog
 from pytest_gotest._errors import BuildError, GotestError
-from pytest_gotest._lane import Launch, Test
-from pytest_gotest._launch import binary_launch, gotest_launch
+from pytest_gotest._launch import Launch, binary_launch, gotest_launch
 from pytest_gotest._nodes import GoItem
 from pytest_gotest._outcome import Result
+from pytest_gotest._plan import Planned, Test
 from pytest_gotest._replay import Log
-from pytest_gotest._runner import Planned, Runner
+from pytest_gotest._runner import Runner
 from pytest_gotest._settings import Settings
 from pytest_gotest._source import Kind, TestFunction
 from pytest_gotest._toolchain import Package, Toolchain, find_go
