@@ -37,7 +37,8 @@ class _Module:
     root: str
     cache_file: Path
     stamp: str
-    packages: dict[str, Package] = field(default_factory=dict)
+    found: list[Package] = field(default_factory=list)  # by ./...
+    packages: dict[str, Package] = field(default_factory=dict)  # those and what was named besides
     sources: dict[str, list[Any]] = field(default_factory=dict)
     changed: bool = False
 
@@ -119,6 +120,25 @@ class Catalog:
             )
         return module.packages[directory]
 
+    def listed(self, directory: str) -> bool:
+        """Whether ``./...`` of its module finds a package here, be it one that go then refuses."""
+        root = self.module_root(directory)
+        if root is None:
+            return False
+        module = self._module(root)
+        below = "/" + os.path.relpath(directory, root).replace(os.sep, "/")
+        return directory in module.packages or any(
+            package.import_path.endswith(below) for package in module.found if not package.directory
+        )
+
+    def holds_packages(self, directory: str) -> bool:
+        """Whether ``./...`` finds a package at or below ``directory``."""
+        root = self.module_root(directory)
+        inside = directory + os.sep
+        return root is not None and any(
+            (package.directory + os.sep).startswith(inside) for package in self._module(root).found
+        )
+
     def all_packages(self, roots: Iterable[str]) -> list[Package]:
         """All packages with test files of these modules."""
         return [
@@ -155,11 +175,13 @@ class Catalog:
         remembered = _read(module.cache_file)
         module.sources = remembered.get("sources", {})
         if remembered.get("stamp") == stamp:
-            listed = [Package.from_dict(data) for data in remembered["packages"]]
+            module.found = [Package.from_dict(data) for data in remembered["packages"]]
         else:
-            listed = self._toolchain.packages(root, ["./..."], self._flags)
+            module.found = self._toolchain.packages(root, ["./..."], self._flags)
             module.changed = True
-        module.packages = {package.directory: package for package in listed if package.directory}
+        module.packages = {
+            package.directory: package for package in module.found if package.directory
+        }
         self._modules[root] = module
         return module
 
@@ -218,7 +240,7 @@ def _write(module: _Module) -> None:
     data = {
         "version": __version__,
         "stamp": module.stamp,
-        "packages": [package.to_dict() for package in module.packages.values()],
+        "packages": [package.to_dict() for package in module.found],
         "sources": {path: kept for path, kept in module.sources.items() if os.path.exists(path)},
     }
     with tempfile.NamedTemporaryFile(

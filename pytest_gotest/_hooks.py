@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from pytest_gotest import _session
-from pytest_gotest._discovery import skipped_by_go
 from pytest_gotest._errors import GotestError
 from pytest_gotest._nodes import GoFile, GoItem, amend_report
 from pytest_gotest._replay_nodes import ReplayLog, spool
@@ -78,7 +77,7 @@ class GoHooks:
             return None
         if not collection_path.is_dir():
             return True
-        return False if self._holds_tests(collection_path) else None
+        return False if self.go.catalog.holds_packages(str(collection_path)) else None
 
     def _hidden_above(self, path: Path) -> Path | None:
         """The directory at or above ``path`` that only its name hides, in a Go module."""
@@ -88,14 +87,6 @@ class GoHooks:
             if directory == self.config.rootpath:
                 break
         return None
-
-    def _holds_tests(self, directory: Path) -> bool:
-        root = self.go.catalog.module_root(str(directory))
-        if root is None:
-            return False
-        below = str(directory)
-        packages = self.go.catalog.all_packages([root])
-        return any((p.directory + os.sep).startswith(below + os.sep) for p in packages)
 
     def pytest_collect_file(
         self, file_path: Path, parent: pytest.Collector
@@ -115,16 +106,20 @@ class GoHooks:
         return node
 
     def _left_out(self, file: Path, session: pytest.Session) -> bool:
-        """Whether ``./...`` would not come here, unless a directory on the way was named by the user."""
-        root = self.go.catalog.module_root(str(file.parent))
-        directory = file.parent
-        while directory != directory.parent and not session.isinitpath(directory):
-            if str(directory) == root:
-                return self.go.catalog.nested(root) and self._came_through(directory, session)
-            if skipped_by_go(directory.name):
-                return True
-            directory = directory.parent
-        return False
+        """Whether ``./...`` would not come here and the user did not name the place either."""
+        catalog = self.go.catalog
+        directory = str(file.parent)
+        root = catalog.module_root(directory)
+        if root is None:
+            return False  # an error when it is collected
+        if catalog.nested(root) and self._came_through(Path(root), session):
+            return True
+        if catalog.listed(directory):
+            return False
+        named = [above for above in file.parents if session.isinitpath(above)]
+        return not any(
+            str(above) != root and not catalog.holds_packages(str(above)) for above in named
+        )
 
     @staticmethod
     def _came_through(root: Path, session: pytest.Session) -> bool:

@@ -121,6 +121,14 @@ class Runner:
             if self._is_own(test):
                 lane.close()
         self._asked.add(test)
+        try:
+            return self._await(test, lane, alive)
+        except BaseException:
+            # Ctrl-C, or pytest-timeout: nobody waits for this test any more.
+            lane.stop()
+            raise
+
+    def _await(self, test: Test, lane: Lane, alive: Callable[[float], None]) -> Result:
         waited = 0.0
         with self._arrived:
             while test not in self._results:

@@ -46,6 +46,8 @@ def test_pytest_reports_what_the_case_expects(case: Path, isolate: str, tmp_path
     run = expect.get("run", {})
     if isolate != "auto" and run.get("slow"):
         pytest.skip("moves hundreds of megabytes: once is enough")
+    if isolate != "auto" and run.get("together"):
+        pytest.skip("its tests wait for each other, and at the gate each is alone")
     mode = [] if isolate == "auto" else [f"--gotest-isolate={isolate}"]
     environ = {"CASE_PIDS": str(tmp_path / "pids")}
     needed = re.fullmatch(r">=1\.(\d+)", run.get("go", ""))
@@ -55,7 +57,13 @@ def test_pytest_reports_what_the_case_expects(case: Path, isolate: str, tmp_path
     shutil.copytree(case, module)
     record = tmp_path / "record"
     outcome = run_pytest(
-        module, "--gotest-subtests=all", *mode, *run.get("args", ()), record=record, env=environ
+        module,
+        "--gotest-subtests=all",
+        *mode,
+        *run.get("args", ()),
+        record=record,
+        env=environ,
+        timeout=300,
     )
 
     shown = f"\n{outcome.output[-20000:]}"
