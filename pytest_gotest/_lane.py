@@ -44,6 +44,8 @@ class Lane(threading.Thread):
         self.problems: list[str] = []  # of the package, beside what its tests say
         self.restarted = 0  # tests that ran again because a neighbour ended their process
         self.standing = threading.Event()  # set at the first gate, and whenever waiting is in vain
+        if not launch.harness:
+            self.standing.set()
         self._deliver = deliver
         self._echo = echo
         self._plain = plain
