@@ -13,7 +13,7 @@ import pytest
 
 from pytest_gotest import _compat, _report, _source, _subtests
 from pytest_gotest._errors import DirectiveError, DiscoveryError, GotestError, SourceError
-from pytest_gotest._outcome import ERROR, FAIL, SKIP, Result, Subtest
+from pytest_gotest._outcome import ERROR, FAIL, PASS, SKIP, Result, Subtest
 from pytest_gotest._plan import Test
 from pytest_gotest._source import DirectiveSet, Kind, SourceFile, TestFunction
 from pytest_gotest._toolchain import Package
@@ -81,13 +81,12 @@ class GoFile(pytest.Module):
     def _items(self, package: Package, source: SourceFile) -> Iterator[pytest.Item]:
         shared: dict[tuple[str, ...], Any] = {}
         bracketed = self.gotest.bracketed(self.path)
+        shown = _relative(self.config, str(self.path))
         for function in source.functions:
             if function.kind is Kind.BENCHMARK and not self.gotest.wants_benchmark(function.name):
                 continue
             directives = _source.parse_directives(
-                function.directives,
-                path=_relative(self.config, str(self.path)),
-                file=source.directives,
+                function.directives, path=shown, file=source.directives
             )
             for select in ("", *bracketed.get(function.name, ())):
                 item = self._item(package, function, directives, select, shared)
@@ -203,7 +202,7 @@ class GoItem(pytest.Function):
     def _report_subtests(self, result: Result) -> None:
         verbose = self.config.get_verbosity() > 0
         shown = _subtests.chosen(result.subtests, self.gotest.settings.subtests, verbose)
-        _subtests.report(self, shown)
+        _subtests.report(self, shown, forgiven=result.verdict in (PASS, SKIP))
 
     def teardown(self) -> None:
         super().teardown()

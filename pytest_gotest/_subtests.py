@@ -41,10 +41,12 @@ def chosen(subtests: Iterable[Subtest], mode: str, verbose: bool) -> list[Subtes
     return sorted(listed, key=lambda sub: sub.verdict != FAIL)
 
 
-def report(item: pytest.Item, subtests: Iterable[Subtest]) -> None:
+def report(item: pytest.Item, subtests: Iterable[Subtest], *, forgiven: bool = False) -> None:
     """Report each subtest through pytest's own hooks, before the test itself is reported.
 
     Durations are 0, since JUnit adds them to the test's own; Go's stand in ``user_properties``.
+    ``forgiven``: the test did not fail. A subtest that fails fails its test (testing.go, Fail), so
+    failures are then of runs that the test made itself (testing.RunTests): expected ones.
     """
     subtests = list(subtests)
     if not subtests:
@@ -55,13 +57,13 @@ def report(item: pytest.Item, subtests: Iterable[Subtest]) -> None:
         suspended.__enter__()
     try:
         for sub in subtests:
-            _report_one(item, sub)
+            _report_one(item, sub, forgiven)
     finally:
         if suspended is not None:
             suspended.__exit__(None, None, None)
 
 
-def _report_one(item: pytest.Item, sub: Subtest) -> None:
+def _report_one(item: pytest.Item, sub: Subtest, forgiven: bool) -> None:
     def outcome() -> None:
         if sub.verdict == FAIL:
             raise SubtestFailed(sub)
@@ -80,6 +82,8 @@ def _report_one(item: pytest.Item, sub: Subtest) -> None:
         # Only the test itself is expected to fail.
         del report.wasxfail
         report.outcome = "skipped" if sub.verdict == SKIP else "passed"
+    if report.failed and forgiven:
+        report.outcome, report.wasxfail = "skipped", "of a run that the test made itself, and passed"
     if report.failed:
         item.config.stash[failed_subtests_key][_compat.report_key(item)] += 1
     item.ihook.pytest_runtest_logreport(report=report)
