@@ -114,12 +114,13 @@ class GoHooks:
             return False  # an error when it is collected
         if catalog.nested(root) and self._came_through(Path(root), session):
             return True
-        if catalog.listed(directory):
-            return False
         named = [above for above in file.parents if session.isinitpath(above)]
-        return not any(
-            str(above) != root and not catalog.holds_packages(str(above)) for above in named
-        )
+        try:
+            return not catalog.listed(directory) and not any(
+                str(above) != root and not catalog.holds_packages(str(above)) for above in named
+            )
+        except GotestError:
+            return False  # the module cannot be listed: the file says so when it is collected
 
     @staticmethod
     def _came_through(root: Path, session: pytest.Session) -> bool:
@@ -190,6 +191,9 @@ class GoHooks:
             return
         for problem in runner.unreported():
             terminalreporter.write_line(f"gotest: {problem}", red=True)
+        for why, number in self.go.unsteered().items():
+            words = f"gotest: {_packages(number)} ran a process for each test: {why}"
+            terminalreporter.write_line(words, yellow=True)
         if self.go.ran:
             processes = runner.processes
             words = f"gotest: {self.go.ran} Go test{'s' if self.go.ran != 1 else ''} in "

@@ -174,7 +174,7 @@ def failure(
     if not entries:
         said = _said(rest) or ["it failed and said nothing (t.Fail, t.FailNow)"]
         entries.append(_entry(place.path, place.line, place, said, relative, "none"))
-    return _exception(entries, place, main)
+    return _exception(entries, place, main, brief=style == "line")
 
 
 def subtest_failure(
@@ -283,7 +283,9 @@ def _entry(
     return ReprEntry(lines, None, None, where, "short")
 
 
-def _exception(entries: list[ReprEntry], place: Place, main: int = 0) -> ReprExceptionInfo:
+def _exception(
+    entries: list[ReprEntry], place: Place, main: int = 0, *, brief: bool = False
+) -> ReprExceptionInfo:
     said = [text[4:] for text in entries[main].lines if text.startswith("E   ")]
     where = entries[main].reprfileloc
     crash = ReprFileLocation(
@@ -291,6 +293,9 @@ def _exception(entries: list[ReprEntry], place: Place, main: int = 0) -> ReprExc
         where.lineno if where else place.line,
         headline(said) or "failed",
     )
+    if brief:  # pytest itself adds the line that --tb=line is about
+        told = [text for text in entries[main].lines if text.startswith("E   ")]
+        entries = [ReprEntry(told[:1], None, None, None, "short")]
     return ReprExceptionInfo(ReprTraceback(entries, None, "short"), crash)
 
 

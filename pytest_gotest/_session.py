@@ -6,7 +6,7 @@ import os
 import random
 import re
 import types
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from pytest_gotest._toolchain import Package, Toolchain, find_go
 KEY = pytest.StashKey["GoSession"]()
 
 _PLACE = re.compile(r"\.go:\d+")
-_LONG = 10.0  # seconds after which a build or a test says that it is alive
+_LONG = 5.0  # seconds after which a build or a test says that it is alive
 _FIXTURES = "pytest_gotest.plugin"
 
 
@@ -51,6 +51,7 @@ class GoSession:
         self.runner: Runner | None = None
         self.replayed: Log | None = None
         self.ran = 0
+        self._due: dict[str, float] = {}  # when to say again that something still runs
         self.echo: Callable[[str], None] | None = None
         if config.getoption("capture", "fd") == "no":
             self.echo = _print
@@ -148,6 +149,11 @@ class GoSession:
         self.runner.plan(
             self._planned(item) for item in chosen if item.test.package not in self.built.errors
         )
+
+    def unsteered(self) -> dict[str, int]:
+        """Why test binaries took no orders -> how many packages ran a process for each test instead."""
+        binaries = self.built.binaries.values() if self.built else ()
+        return Counter(binary.plain for binary in binaries if binary.plain)
 
     @property
     def in_worker(self) -> bool:
@@ -249,8 +255,7 @@ class GoSession:
         assert self.runner is not None
 
         def alive(seconds: float) -> None:
-            if seconds >= _LONG and seconds % _LONG < 1:
-                self._alive(f"{item.nodeid} is running", seconds)
+            self._alive(f"{item.nodeid} is running", seconds)
 
         env = item.funcargs.get("gotest_env", {})
         test_env = item.funcargs.get("gotest_test_env", {})
@@ -267,7 +272,10 @@ class GoSession:
             raise BuildError(f"{item.test.package}: " + "\n".join(problems))
 
     def _alive(self, what: str, seconds: float) -> None:
-        if seconds >= 2:
+        """Say after `_LONG` that something still runs, and then ever more seldom."""
+        due = self._due.get(what, _LONG)
+        if seconds >= due:
+            self._due[what] = 2 * due
             _compat.write_line(self.config, f"gotest: {what} ({seconds:.0f} s)", light=True)
 
     def close(self) -> None:

@@ -1,11 +1,11 @@
 """Other people's pytest plugins on Go tests: each does its work, and no verdict changes.
 
-`tox -e plugins` has them all installed, so that all are active in each of these runs.
+Collected where all of them are installed, which GOTEST_PLUGINS=1 says: `tox -e plugins`.
 """
 
 from __future__ import annotations
 
-import importlib.util
+import json
 import os
 import re
 from pathlib import Path
@@ -13,8 +13,13 @@ from pathlib import Path
 import pytest
 from running import Outcome, run_pytest
 
+if os.environ.get("GOTEST_PLUGINS") != "1":
+    pytest.skip(
+        "other plugins are tried where all are installed: tox -e plugins", allow_module_level=True
+    )
+
 GO_TESTS = """\
-package shop
+package till
 
 import (
 	"os"
@@ -30,23 +35,30 @@ func TestSkip(t *testing.T) { t.Skip("no printer") }
 
 func TestSub(t *testing.T) {
 	t.Run("one", func(t *testing.T) {})
-	t.Run("two", func(t *testing.T) {})
+	t.Run("two", func(t *testing.T) { t.Error("two is wrong") })
+	t.Run("three", func(t *testing.T) { t.Error("three is wrong") })
 }
 
-// Fails the first time that it runs with a given SHOP_MARK.
+var ran int
+
+// Fails until it has run alone in a process.
 func TestFlaky(t *testing.T) {
-	mark := os.Getenv("SHOP_MARK")
-	if mark == "" {
-		return
-	}
-	if _, err := os.Stat(mark); err != nil {
-		os.WriteFile(mark, nil, 0o600)
-		t.Error("not yet")
+	if os.Getenv("TILL_FLAKY") != "" && ran > 0 {
+		t.Error("not alone")
 	}
 }
+
+func TestCount(t *testing.T) { ran++ }
 
 func TestHang(t *testing.T) {
-	if os.Getenv("SHOP_HANG") != "" {
+	if os.Getenv("TILL_HANG") != "" {
+		time.Sleep(time.Hour)
+	}
+}
+
+//pytest:mark timeout(2)
+func TestMarked(t *testing.T) {
+	if os.Getenv("TILL_MARKED") != "" {
 		time.Sleep(time.Hour)
 	}
 }
@@ -55,124 +67,223 @@ func TestLast(t *testing.T) {}
 """
 
 PYTHON_TESTS = """\
+import asyncio
+from hypothesis import given, strategies as st
+
 def test_python():
     pass
+
+async def test_async():
+    await asyncio.sleep(0)
+
+@given(st.integers())
+def test_any(n):
+    assert n == n
 """
 
-VERDICTS = {
-    "shop_test.go::TestPass": "passed",
-    "shop_test.go::TestFail": "failed",
-    "shop_test.go::TestSkip": "skipped",
-    "shop_test.go::TestSub": "passed",
-    "shop_test.go::TestFlaky": "passed",
-    "shop_test.go::TestHang": "passed",
-    "shop_test.go::TestLast": "passed",
-    "test_python.py::test_python": "passed",
+GO_VERDICTS = {
+    "till_test.go::TestPass": "passed",
+    "till_test.go::TestFail": "failed",
+    "till_test.go::TestSkip": "skipped",
+    "till_test.go::TestSub": "failed",
+    "till_test.go::TestFlaky": "passed",
+    "till_test.go::TestCount": "passed",
+    "till_test.go::TestHang": "passed",
+    "till_test.go::TestMarked": "passed",
+    "till_test.go::TestLast": "passed",
 }
-
-
-def needs(module: str) -> None:
-    """Skips where a neighbour is not installed, unless all of them have to be."""
-    if importlib.util.find_spec(module) is None:
-        assert "GOTEST_ALL_NEIGHBOURS" not in os.environ, f"{module} is not installed"
-        pytest.skip(f"{module} is not installed; tox -e plugins has it")
+VERDICTS = {
+    **GO_VERDICTS,
+    "test_python.py::test_python": "passed",
+    "test_python.py::test_async": "passed",
+    "test_python.py::test_any": "passed",
+}
+ALL = (
+    "asyncio", "pytest_cov", "harvest", "html", "metadata", "hypothesispytest", "instafail",
+    "randomly", "rerunfailures", "pytest-split", "sugar", "pytest-teamcity", "timeout", "xdist",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def till(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A module with its tests, built once: the binary outlives the run that makes it."""
-    module = tmp_path_factory.mktemp("shop")
-    (module / "go.mod").write_text("module example.com/shop\n\ngo 1.22\n")
-    (module / "shop_test.go").write_text(GO_TESTS)
+    module = tmp_path_factory.mktemp("till")
+    (module / "go.mod").write_text("module example.com/till\n\ngo 1.22\n")
+    (module / "till_test.go").write_text(GO_TESTS)
     (module / "test_python.py").write_text(PYTHON_TESTS)
-    (module / "pytest.ini").write_text("[pytest]\n")
+    (module / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n")
     return module
 
 
-def run(shop: Path, tmp_path: Path, *arguments: str, **variables: str) -> Outcome:
-    return run_pytest(shop, *arguments, record=tmp_path / "record", env=variables, timeout=60)
+def run(
+    till: Path, tmp_path: Path, plugins: list[str], *arguments: str, **variables: str
+) -> Outcome:
+    return run_pytest(
+        till,
+        "-p",
+        "no:cacheprovider",
+        *arguments,
+        record=tmp_path / "record",
+        env=variables,
+        plugins=plugins if "asyncio" in plugins else ["asyncio", *plugins],
+    )
 
 
 @pytest.mark.parametrize(
-    ("module", "arguments", "said"),
+    ("plugins", "arguments", "said"),
     [
-        ("pytest_asyncio", ["--asyncio-mode=auto"], r"asyncio: mode=Mode\.AUTO"),
-        ("pytest_cov", ["--cov=.", "--cov-report=term"], r"test_python\.py .* 100%"),
-        ("pytest_harvest", [], r"plugins: .*harvest"),
-        ("hypothesis", ["--hypothesis-seed=1"], r"plugins: .*hypothesis"),
-        ("pytest_instafail", ["--instafail"], r"(?s)got 2, want 1.*TestLast|got 2, want 1"),
-        ("pytest_randomly", ["-prandomly", "--randomly-seed=7"], r"Using --randomly-seed=7"),
-        ("pytest_rerunfailures", ["--reruns=1"], r"\b1 rerun\b"),
-        ("pytest_sugar", ["-psugar", "--force-sugar"], r"TestFail"),
-        ("teamcity", ["--teamcity"], r"teamcity\[testFailed .*TestFail"),
-        ("pytest_timeout", ["--timeout=120"], r"timeout: 120\.0s"),
-        ("xdist", ["-n2"], r"2 workers"),
+        (["asyncio"], [], r"asyncio: mode=Mode\.AUTO"),
+        (["pytest_cov"], ["--cov=.", "--cov-report=term"], r"test_python\.py .* 100%"),
+        (["harvest"], [], r"plugins: .*harvest"),
+        (["hypothesispytest"], ["--hypothesis-seed=1"], r"plugins: .*hypothesis"),
+        (["instafail"], ["--instafail"], r"(?s)FF?.*E   got 2, want 1.*test_python|E   got 2"),
+        (["randomly"], ["--randomly-seed=7"], r"Using --randomly-seed=7"),
+        (["rerunfailures"], ["--reruns=1"], r"\b2 rerun\b"),
+        (["sugar"], ["--force-sugar"], r"TestFail"),
+        (["pytest-teamcity"], ["--teamcity"], r"teamcity\[testFailed .*TestFail"),
+        (["timeout"], ["--timeout=120"], r"timeout: 120\.0s"),
+        (["xdist"], ["-n2"], r"2 workers"),
     ],
+    ids=lambda value: value[0] if isinstance(value, list) and value else None,
 )
 def test_no_verdict_changes(
-    shop: Path, tmp_path: Path, module: str, arguments: list[str], said: str
+    till: Path, tmp_path: Path, plugins: list[str], arguments: list[str], said: str
 ) -> None:
-    needs(module)
-    outcome = run(shop, tmp_path, *arguments)
+    outcome = run(till, tmp_path, plugins, *arguments)
     assert outcome.items == VERDICTS, outcome.output
+    assert outcome.subtests["till_test.go::TestSub"] == {"two": "failed", "three": "failed"}
     assert re.search(said, outcome.output), outcome.output
     assert outcome.exitstatus == 1
 
 
-def test_html_report_shows_go_tests(shop: Path, tmp_path: Path) -> None:
-    needs("pytest_html")
+def test_all_together(till: Path, tmp_path: Path) -> None:
+    outcome = run(till, tmp_path, list(ALL), "-n2", "--timeout=60", "--reruns=1")
+    assert outcome.items == VERDICTS, outcome.output
+
+
+def test_html_report_shows_go_tests(till: Path, tmp_path: Path) -> None:
     report = tmp_path / "report.html"
-    outcome = run(shop, tmp_path, f"--html={report}", "--self-contained-html")
+    outcome = run(till, tmp_path, ["html", "metadata"], f"--html={report}", "--self-contained-html")
     assert outcome.items == VERDICTS, outcome.output
     html = report.read_text(encoding="utf-8")
-    assert "shop_test.go::TestFail" in html
+    assert "till_test.go::TestFail" in html
     assert "got 2, want 1" in html
 
 
-def test_a_flaky_test_passes_when_run_again(shop: Path, tmp_path: Path) -> None:
-    needs("pytest_rerunfailures")
-    mark = str(tmp_path / "mark")
-    outcome = run(shop, tmp_path, "--reruns=1", "-k", "TestFlaky or TestLast", SHOP_MARK=mark)
-    assert "2 passed" in outcome.output, outcome.output
-    assert "1 rerun" in outcome.output
+@pytest.mark.parametrize("workers", [[], ["-n2"]])
+def test_a_rerun_is_that_test_alone_in_a_fresh_process(
+    till: Path, tmp_path: Path, workers: list[str]
+) -> None:
+    outcome = run(
+        till,
+        tmp_path,
+        ["rerunfailures", "xdist"],
+        "--reruns=1",
+        "--gotest-isolate=package",
+        *(workers or ["-prandomly", "-prandomly_off"][:0]),
+        "till_test.go::TestCount",
+        "till_test.go::TestFlaky",
+        TILL_FLAKY="yes",
+    )
+    assert set(outcome.items.values()) == {"passed"}, outcome.output
+    if not workers:
+        assert "1 rerun" in outcome.output
     assert outcome.exitstatus == 0
 
 
-def test_each_test_is_in_one_split(shop: Path, tmp_path: Path) -> None:
-    needs("pytest_split")
+def test_each_test_is_in_one_split(till: Path, tmp_path: Path) -> None:
     groups = [
-        # Two groups of one order; a group that pytest-randomly has mixed is another matter.
-        run(shop, tmp_path, "-p", "no:randomly", "--splits=2", f"--group={group}")
-        for group in (1, 2)
+        run(till, tmp_path, ["pytest-split"], "--splits=2", f"--group={group}") for group in (1, 2)
     ]
     assert all(group.items for group in groups)
     assert {**groups[0].items, **groups[1].items} == VERDICTS
     assert not groups[0].items.keys() & groups[1].items.keys()
 
 
-def test_randomly_mixes_go_tests(shop: Path, tmp_path: Path) -> None:
-    needs("pytest_randomly")
-    orders = {
-        tuple(run(shop, tmp_path, "-prandomly", f"--randomly-seed={seed}").items)
-        for seed in (1, 2, 3)
-    }
+def test_randomly_mixes_go_tests(till: Path, tmp_path: Path) -> None:
+    orders = set()
+    for seed in (1, 2, 3):
+        outcome = run(till, tmp_path, ["randomly"], f"--randomly-seed={seed}")
+        assert outcome.items == VERDICTS
+        orders.add(tuple(outcome.items))
     assert len(orders) > 1
 
 
-HANGS = "pytest-timeout fails the test, but its Go process runs on and teardown waits for it"
-
-
-@pytest.mark.parametrize(
-    "method", [pytest.param("signal", marks=pytest.mark.xfail(reason=HANGS)), "thread"]
-)
-def test_pytest_timeout_ends_a_hanging_test(shop: Path, tmp_path: Path, method: str) -> None:
-    needs("pytest_timeout")
-    # Built before, so that the seconds are the test's own.
-    run(shop, tmp_path, "-k", "TestPass")
+@pytest.mark.parametrize("method", ["signal", "thread"])
+def test_pytest_timeout_ends_a_hanging_test(till: Path, tmp_path: Path, method: str) -> None:
     outcome = run(
-        shop, tmp_path, "-k", "TestHang or TestPass", "--timeout=3", f"--timeout-method={method}",
-        SHOP_HANG="yes",
+        till, tmp_path, ["timeout"], "till_test.go", "--timeout=3", f"--timeout-method={method}",
+        "-k", "Pass or Hang or Last", TILL_HANG="yes",
     )  # fmt: skip
-    assert outcome.exitstatus == 1
-    assert "Timeout" in outcome.output, outcome.output
-    assert outcome.items["shop_test.go::TestPass"] == "passed"
+    text = outcome.texts["till_test.go::TestHang"]
+    assert outcome.items == {
+        "till_test.go::TestPass": "passed",
+        "till_test.go::TestHang": "failed",
+        "till_test.go::TestLast": "passed",
+    }, outcome.output
+    assert "timed out after 3 s" in text
+    assert "time.Sleep" in text
+
+
+def test_its_marker_and_our_directive(till: Path, tmp_path: Path) -> None:
+    outcome = run(
+        till, tmp_path, ["timeout"], "till_test.go", "-k", "Marked or Last", TILL_MARKED="yes"
+    )
+    assert outcome.items == {
+        "till_test.go::TestMarked": "failed",
+        "till_test.go::TestLast": "passed",
+    }, outcome.output
+    assert "timed out after 2 s" in outcome.texts["till_test.go::TestMarked"]
+
+
+def test_its_clock_does_not_count_the_build(till: Path, tmp_path: Path) -> None:
+    """The whole module is built anew while the clock of a test would be running out."""
+    outcome = run(
+        till, tmp_path, ["timeout"], "till_test.go::TestLast", "--timeout=0.9",
+        f"--gotest-cache-dir={tmp_path / 'cache'}", "--gotest-build-arg=-gcflags=-N",
+    )  # fmt: skip
+    assert outcome.items == {"till_test.go::TestLast": "passed"}, outcome.output
+
+
+VSCODE = """
+import json, os
+
+class Explorer:
+    '''What the Python extension of VS Code keeps of a run.'''
+
+    def __init__(self):
+        self.tests, self.results = {}, {}
+
+    def pytest_collection_finish(self, session):
+        for item in session.items:
+            path, line, name = item.location
+            self.tests[item.nodeid] = {"lineno": line + 1, "name": name, "path": str(item.path)}
+
+    def pytest_report_teststatus(self, report, config):
+        node = report.nodeid
+        if report.when == "call" and node not in self.results:
+            self.results[node] = report.outcome
+
+    def pytest_unconfigure(self):
+        with open(os.environ["EXPLORED"], "w") as file:
+            json.dump([self.tests, self.results], file)
+
+def pytest_configure(config):
+    config.pluginmanager.register(Explorer())
+"""
+
+
+def test_explorer_of_vs_code(till: Path, tmp_path: Path) -> None:
+    (tmp_path / "explorer.py").write_text(VSCODE)
+    explored = tmp_path / "explored.json"
+    run(
+        till, tmp_path, ["explorer"], "till_test.go", "-v",
+        EXPLORED=str(explored), PYTHONPATH=str(tmp_path),
+    )  # fmt: skip
+    tests, results = json.loads(explored.read_text())
+    lines = GO_TESTS.splitlines()
+    for node, test in tests.items():
+        assert lines[test["lineno"] - 1].startswith(f"func {node.partition('::')[2]}(")
+        assert test["path"] == str(till / "till_test.go")
+    # The first report of a test is what it keeps: of TestSub that is a failed subtest.
+    assert results == {node: verdict for node, verdict in GO_VERDICTS.items()}
