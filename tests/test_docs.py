@@ -1,10 +1,10 @@
 """The documentation: its examples are run, its links followed, its reference held to the code.
 
 On a page, a fence with ``title=PATH`` writes that file into the page's own directory, which begins
-empty, and a ``console`` fence runs what stands behind ``$ `` there, in order. Below a command comes
-what it prints: a line of three dots stands for any lines, three dots within a line for any text.
-A fence of another kind (``text``, ``sh``, ``yaml``) is only read. ``<!-- needs: cc -->`` on a page
-names a program without which it cannot run.
+empty (an example's README: with a copy of the example), and a ``console`` fence runs what stands
+behind ``$ `` there, in order. Below a command comes what it prints: a line of three dots stands for
+any lines, three dots within a line for any text. A fence of another kind (``text``, ``sh``,
+``yaml``) is only read. ``<!-- needs: cc -->`` on a page names a program that it cannot run without.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from pytest_gotest._settings import OPTIONS, Option
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
-LINKED = [*PAGES, ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("examples/*/README.md"))]
+EXAMPLES = sorted(ROOT.glob("examples/*/README.md"))
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md")), *EXAMPLES]
 
 _FENCE = re.compile(r"^(?P<ticks>`{3,})(?P<info>.*)$")
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
@@ -88,7 +88,7 @@ def commands(fence: Fence) -> Iterator[tuple[str, str]]:
 
 
 def pattern(expected: str) -> re.Pattern[str]:
-    """What a page shows, as an expression for what was printed; a rule of ``=`` may have any length."""
+    """What a page shows, as an expression for what was printed. Rules may be of any length."""
     said = []
     for line in expected.strip("\n").splitlines():
         if line.strip() == "...":
@@ -149,7 +149,10 @@ def test_examples_run(page: Path, tmp_path: Path) -> None:
         if shutil.which(needed["program"]) is None:
             pytest.skip(f"the page needs {needed['program']}, which is not on PATH")
     directory = tmp_path / "shop"
-    directory.mkdir()
+    if page in EXAMPLES:
+        shutil.copytree(page.parent, directory, ignore=shutil.ignore_patterns(".*"))
+    else:
+        directory.mkdir()
     home = tmp_path / "tmp"
     home.mkdir()
     environ = environment(home)
@@ -173,7 +176,7 @@ def test_fences_are_closed_and_of_a_known_kind(page: Path) -> None:
         assert fence.kind in _KINDS, f"{_name(page)}:{fence.line}: {fence.info!r}"
 
 
-@pytest.mark.parametrize("page", LINKED, ids=_name)
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=_name)
 def test_links_resolve(page: Path) -> None:
     for link in _LINK.finditer(_prose(page)):
         target, _, anchor = link["target"].partition("#")
