@@ -2,9 +2,11 @@
 
     python -m benchmarks.collect [--rounds 5] [--packages 300] [--tests 34] [--profile]
 
+* as many Python tests in as many files, which is what pytest itself takes;
 * first and second collection of a generated module, the plugin's cache being empty or not (the Go
   build cache plays no part: nothing is built);
-* a session of one package with 5000 trivial tests, less its collection, beside the bare binary.
+* a session of one package with 5000 trivial tests, less its collection and less what the bare
+  binary takes, beside the same of 5000 Python tests.
 
 ``--profile`` prints instead where the time of one run of each goes.
 """
@@ -19,14 +21,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
 from benchmarks import gate, measuring, synthetic
 from benchmarks.measuring import PYTEST, Sample
-from pytest_gotest._lane import Group
+from pytest_gotest._plan import Group
 
 TRIVIAL = 5000
+SESSION, COLLECTION = f"{TRIVIAL}: session", f"{TRIVIAL}: collection"
+BINARY = f"{TRIVIAL}: bare binary"
 
 
 def main() -> None:
@@ -44,6 +49,8 @@ def main() -> None:
         synthetic.write(many, given.packages, given.tests)
         trivial.mkdir()
         gate.write(trivial, TRIVIAL)
+        python(place / "python-many", given.packages * 2, given.tests // 2)
+        python(place / "python-trivial", 1, TRIVIAL)
         env = measuring.environment(XDG_CACHE_HOME=str(cache), GOCACHE=_gocache())
         if given.profile:
             for arguments, cwd in (
@@ -55,33 +62,34 @@ def main() -> None:
                 _profile(arguments, cwd, env)
             return
 
+        go = [*PYTEST, "--gotest", "-q"]
+        plain = [sys.executable, "-m", "pytest", "-q"]
+
         def first() -> Sample:
             shutil.rmtree(cache, ignore_errors=True)
-            return collect(many)
+            return measuring.run([*go, "--co"], many, env)
 
-        def collect(cwd: Path) -> Sample:
-            return measuring.run([*PYTEST, "--gotest", "-q", "--co"], cwd, env)
+        def ran(argv: Sequence[str], cwd: Path) -> Callable[[], Sample]:
+            return lambda: measuring.run(argv, cwd, env)
 
-        def session() -> Sample:
-            return measuring.run([*PYTEST, "--gotest", "-q"], trivial, env)
-
-        empty = place / "empty"
-        empty.mkdir()
-        samples: dict[str, list[Sample]] = {}
-        collections = measuring.interleaved(
-            given.rounds, {"first": first, "second": lambda: collect(many)}
+        samples = measuring.interleaved(
+            given.rounds,
+            {
+                "many: Python": ran([*plain, "--co"], place / "python-many"),
+                "many: Go, first": first,
+                "many: Go, second": ran([*go, "--co"], many),
+            },
         )
-        samples |= {f"{name} collection": taken for name, taken in collections.items()}
-        measuring.expect_success("build", session())
+        measuring.expect_success("build", measuring.run(go, trivial, env))
         how = gate.launch(trivial)
         samples |= measuring.interleaved(
             given.rounds,
             {
-                "5000 tests: session": session,
-                "5000 tests: collection": lambda: collect(trivial),
-                "5000 tests: bare binary": lambda: measuring.run(
-                    how.argv(Group(())), trivial, how.env
-                ),
+                SESSION: ran(go, trivial),
+                COLLECTION: ran([*go, "--co"], trivial),
+                BINARY: lambda: measuring.run(how.argv(Group(())), trivial, how.env),
+                f"Python: {SESSION}": ran(plain, place / "python-trivial"),
+                f"Python: {COLLECTION}": ran([*plain, "--co"], place / "python-trivial"),
             },
         )
     print(f"{measuring.machine()}; {given.rounds} rounds, ", end="")
@@ -97,13 +105,29 @@ def main() -> None:
         for name, taken in samples.items()
     ]
     print(measuring.table(("", "wall s", "least", "CPU s", "peak MiB"), rows))
-    whole, *less = list(samples.values())[2:]
-    for what in ("wall", "cpu"):
-        own = [
-            getattr(a, what) - sum(getattr(b, what) for b in others)
-            for a, *others in zip(whole, *less, strict=True)
-        ]
-        print(f"\na passing test costs {median(own) / TRIVIAL * 1e3:.3f} ms of {what} more")
+    for title, minuend, subtrahends in (
+        ("Go", SESSION, (COLLECTION, BINARY)),
+        ("Python", f"Python: {SESSION}", (f"Python: {COLLECTION}",)),
+    ):
+        own = {
+            what: median(
+                getattr(whole, what) - sum(getattr(part, what) for part in parts)
+                for whole, *parts in zip(
+                    samples[minuend], *(samples[name] for name in subtrahends), strict=True
+                )
+            )
+            for what in ("wall", "cpu")
+        }
+        each = ", ".join(f"{own[what] / TRIVIAL * 1e3:.3f} ms {what}" for what in own)
+        print(f"\na passing {title} test costs pytest {each}")
+
+
+def python(directory: Path, files: int, tests: int) -> None:
+    """Python tests that do nothing."""
+    directory.mkdir()
+    text = "".join(f"def test_{number:05}(): pass\n" for number in range(tests))
+    for number in range(files):
+        (directory / f"test_file{number:03}.py").write_text(text)
 
 
 def _gocache() -> str:

@@ -71,7 +71,9 @@ def judge(events: Sequence[Event]) -> None:
         seen = {name: result.verdict, **{f"{name}/{s.name}": s.verdict for s in result.subtests}}
         for test, verdict in seen.items():
             if last.get(test) in (None, "fail"):
-                assert verdict == "fail", f"{test}: {verdict}, and its last word is {last.get(test)}"
+                assert verdict == "fail", (
+                    f"{test}: {verdict}, and its last word is {last.get(test)}"
+                )
             else:
                 assert verdict in ("pass", "fail", "skip")
     missing = {test for test in last if test.partition("/")[0] not in run.tests}

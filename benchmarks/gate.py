@@ -19,16 +19,17 @@ import resource
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
 from benchmarks import measuring
 from benchmarks.measuring import Sample
 from pytest_gotest._build import Builder
-from pytest_gotest._lane import Group, Lane, Launch, Test
-from pytest_gotest._launch import binary_launch
+from pytest_gotest._lane import Lane
+from pytest_gotest._launch import Launch, binary_launch
 from pytest_gotest._outcome import PASS, Result
+from pytest_gotest._plan import Group, Test
 from pytest_gotest._settings import Settings
 from pytest_gotest._toolchain import Toolchain, find_go
 
@@ -55,7 +56,7 @@ def launch(directory: Path) -> Launch:
     return binary_launch(packages[0], binary, settings, env, measuring.environment())
 
 
-def under_orders(how: Launch, groups: list[tuple[Test, ...]], *, in_step: bool) -> Sample:
+def under_orders(how: Launch, groups: Sequence[tuple[Test, ...]], *, in_step: bool) -> Sample:
     """Its own thread's CPU and the binary's, on one clock."""
     results: dict[Test, Result] = {}
     arrived = threading.Semaphore(0)

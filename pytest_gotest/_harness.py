@@ -38,7 +38,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
@@ -72,6 +72,7 @@ _LONGEST_LINE = 16 << 20
 
 Phase = Literal["test", "fuzz"]
 Kind = Literal["tests", "fuzz", "examples", "benchmarks"]
+_KINDS: tuple[Kind, ...] = ("tests", "fuzz", "examples", "benchmarks")
 
 
 # The overlay
@@ -164,6 +165,14 @@ class Hello:
     fuzz: tuple[str, ...]
     examples: tuple[str, ...]
     benchmarks: tuple[str, ...]
+    _places: dict[tuple[str, str], list[int]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        listed = [(kind, name) for kind in _KINDS for name in getattr(self, kind)]
+        places: dict[tuple[str, str], list[int]] = {}
+        for index, entry in enumerate(listed):
+            places.setdefault(entry, []).append(index)
+        object.__setattr__(self, "_places", places)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -176,14 +185,10 @@ class Hello:
         One name can stand twice in a list: a package and its external test package may both
         declare it. The internal one comes first (cmd/go/internal/load/test.go).
         """
-        start = 0
-        for other in ("tests", "fuzz", "examples", "benchmarks"):
-            names: tuple[str, ...] = getattr(self, other)
-            if other == kind:
-                found = [start + i for i, n in enumerate(names) if n == name]
-                return found[occurrence] if occurrence < len(found) else None
-            start += len(names)
-        raise ValueError(kind)
+        if kind not in _KINDS:
+            raise ValueError(kind)
+        found = self._places.get((kind, name), ())
+        return found[occurrence] if occurrence < len(found) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +242,7 @@ def _hello(message: Mapping[str, object]) -> Hello:
             hint="It was built by another pytest-gotest: build it again.",
         )
     lists = cast("Mapping[str, object]", message["hello"])
-    return Hello(*(_strings(lists[kind]) for kind in ("tests", "fuzz", "examples", "benchmarks")))
+    return Hello(*(_strings(lists[kind]) for kind in _KINDS))
 
 
 def _strings(value: object) -> tuple[str, ...]:
@@ -279,7 +284,7 @@ def describe_left(
     ``before`` and ``after`` are states as in ``Ready``; ``goroutines`` is how many more there are
     now, ``stacks`` the new ones' traces. Values of variables are not shown: they may be secrets.
     """
-    old, new = _facts(before), _facts(after)
+    old, new = ({}, {}) if before is after else (_facts(before), _facts(after))
     sentences = []
     for fact in sorted(old.keys() | new.keys()):
         was, now = old.get(fact), new.get(fact)
