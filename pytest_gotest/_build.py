@@ -241,7 +241,10 @@ class Builder:
                     said, _ = process.communicate(timeout=1.0)
                     break
                 except subprocess.TimeoutExpired:
-                    self._alive(f"building {packages} package{'s' if packages != 1 else ''}", time.monotonic() - began)
+                    self._alive(
+                        f"building {packages} package{'s' if packages != 1 else ''}",
+                        time.monotonic() - began,
+                    )
         except BaseException:
             process.kill()
             process.wait()

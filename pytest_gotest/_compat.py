@@ -73,3 +73,21 @@ def write_line(config: pytest.Config, text: str, **markup: bool) -> None:
     with capture.global_and_fixture_disabled():
         reporter.ensure_newline()
         reporter.write_line(text, **markup)
+
+
+def timeout(of: pytest.Item | pytest.Config) -> float | None:
+    """Seconds that pytest-timeout gives an item, or all items; None where it sets no limit."""
+    config = of if isinstance(of, pytest.Config) else of.config
+    if not config.pluginmanager.has_plugin("timeout"):
+        return None
+    mark = None if of is config else of.get_closest_marker("timeout")  # type: ignore[union-attr]
+    given = getattr(config, "_env_timeout", None)
+    if mark is not None:
+        given = mark.args[0] if mark.args else mark.kwargs.get("timeout", given)
+    return float(given) if given else None
+
+
+def set_later_timer(item: pytest.Item, settings: Any, later: float) -> None:
+    """Let pytest-timeout's clock of an item run for ``later`` seconds more than it was told."""
+    plugin: Any = item.config.pluginmanager.get_plugin("timeout")
+    plugin.pytest_timeout_set_timer(item, settings._replace(timeout=settings.timeout + later))

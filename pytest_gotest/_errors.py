@@ -34,9 +34,7 @@ class GotestError(Exception):
         return f"{self.message}\n{self.hint}" if self.hint else self.message
 
 
-def _rebuild(
-    cls: type[GotestError], args: tuple[str], state: dict[str, object]
-) -> GotestError:
+def _rebuild(cls: type[GotestError], args: tuple[str], state: dict[str, object]) -> GotestError:
     error = cls.__new__(cls)
     error.args = args
     error.__dict__.update(state)

@@ -63,7 +63,8 @@ def tree(source: bytes) -> Node:
 
 @cache
 def _query(pattern: str) -> Query:
-    return Query(GO, pattern)
+    query: Query = Query(GO, pattern)
+    return query
 
 
 def nodes(pattern: str, below: Node) -> list[Node]:

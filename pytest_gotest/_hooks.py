@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 from collections.abc import Generator
@@ -10,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from pytest_gotest import _session
+from pytest_gotest import _compat, _session
 from pytest_gotest._errors import GotestError
 from pytest_gotest._nodes import GoFile, GoItem, amend_report
 from pytest_gotest._replay_nodes import ReplayLog, spool
 from pytest_gotest._session import GoSession
 
+_TIMER_SLACK = 10.0  # seconds for a Go test to be ended in, and for its report
 _HIDDEN = ("build", "dist")
 _SEED, _REPLAY = "gotest_shuffle_seed", "gotest_replay_log"
 
@@ -169,6 +169,17 @@ class GoHooks:
                 isinstance(nextitem, GoItem) and nextitem.test.package == item.test.package
             )
         return (yield)
+
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_timeout_set_timer(self, item: pytest.Item, settings: object) -> bool | None:
+        """A Go test that is late gets SIGQUIT from us and shows its goroutines; this is for the rest.
+
+        pytest-timeout would end the waiting and not the test, and knows Python's stacks only.
+        """
+        if not isinstance(item, GoItem):
+            return None
+        _compat.set_later_timer(item, settings, _TIMER_SLACK)
+        return True
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(

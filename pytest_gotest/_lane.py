@@ -37,6 +37,7 @@ class Lane(threading.Thread):
         echo: Callable[[str], None] | None = None,
         plain: Callable[[str], Launch] | None = None,
         ended: Callable[[], None] | None = None,
+        prepared: bool = False,
     ) -> None:
         super().__init__(name=f"gotest {launch.package}", daemon=True)
         self.launch = launch
@@ -44,8 +45,8 @@ class Lane(threading.Thread):
         self.problems: list[str] = []  # of the package, beside what its tests say
         self.restarted = 0  # tests that ran again because a neighbour ended their process
         self.standing = threading.Event()  # set at the first gate, and whenever waiting is in vain
-        if not launch.harness:
-            self.standing.set()
+        if not launch.harness and not prepared:
+            self.standing.set()  # its first process waits for its first group
         self._deliver = deliver
         self._echo = echo
         self._plain = plain

@@ -101,7 +101,7 @@ def gotest_launch(
             toolchain.go,
             "test",
             "-json",
-            "-timeout=0",
+            f"-timeout={_FAR_OFF}",
             *list_flags(settings),
             *[arg for arg in settings.build_args if arg.startswith("-vet")],
             *(["-short"] if settings.short else []),

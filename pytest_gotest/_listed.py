@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from pytest_gotest._events import Event
-from pytest_gotest._outcome import ERROR, FAIL, Exit, Record, Result
-from pytest_gotest._plan import Test
+from pytest_gotest._outcome import ERROR, FAIL, Exit, Record, Result, exit_in
+from pytest_gotest._plan import Group, Test
 from pytest_gotest._run import Run, Work
 from pytest_gotest._source import Kind
+
+_LONGEST = 60_000  # characters of names on a command line; Linux takes 128 KiB in one argument
+
+
+def _fitting(group: Group) -> tuple[Group, Group | None]:
+    """As many tests as one argument can name, and the others."""
+    room = _LONGEST
+    for number, test in enumerate(group.tests):
+        room -= len(test.name.encode()) + 1
+        if room < 0 and number:
+            head, tail = group.tests[:number], group.tests[number:]
+            return replace(group, tests=head), replace(group, tests=tail)
+    return group, None
 
 
 class ListedRun(Run):
     """One process for one group."""
 
     def __init__(self, work: Work) -> None:
-        group = work.take(lambda group: True)
-        assert group is not None, "a process without orders is started for a group"
+        taken = work.take(lambda group: True)
+        assert taken is not None, "a process without orders is started for a group"
+        group, rest = _fitting(taken)
+        if rest is not None:
+            work.put_back([rest])
         super().__init__(work, {test.name for test in group.tests})
         self.group = group
+        self._times = group.times
         self._expect(group)
         if self.launch.json:
             self._deadline = None  # go builds first, for as long as it takes
@@ -42,35 +60,55 @@ class ListedRun(Run):
 
     def _feed(self, events: list[Event]) -> None:
         super()._feed(events)
+        if self.tests.tests:
+            self.work.stands()
         if events and self._kill_at is None:
             idle = not self.tests.running
             self._deadline = time.monotonic() + self.launch.timeout if idle else None
+
+    def _what_is_late(self) -> str:
+        if self.tests.tests:
+            return f"the process did not end within {self.launch.timeout:g} s of its last test"
+        return super()._what_is_late()
 
     def _ended(self, exit: Exit, dump: str) -> None:
         group, self.group = self.group, None
         assert group is not None
         tail = self._tail() + dump
+        if self.launch.json:
+            exit = exit_in(tail, exit)
         waiting = self._open_tests(group)
         begun = [test for test in waiting if test.name in self.tests.tests]
-        if self._whole(begun, exit):
-            for test in begun:
-                self._deliver(test, self._result(test, self.tests.tests[test.name], ok=True))
-            if exit.code and not self._failed and begun:
-                self._say(f"the tests ended, then the package failed ({exit})\n{tail}")
-        if self._whole(begun, exit) or not self.tests.tests:
-            for test in self._open_tests(group):
+        if not self.tests.tests:
+            for test in waiting:
                 self._deliver(test, self._never_ran(test, exit, tail))
+        elif self._whole(group, exit):
+            for test in begun:
+                self._deliver(test, self._result_of_twin(test))
+            if self._overdue_what:
+                self._say(f"{self._overdue_what}; something that a test started held its stdout?")
+            elif exit.code and not self._failed:
+                self._say(f"the tests ended, then the package failed ({exit})\n{tail}")
         else:
             self._group_died(group, exit, dump)
 
-    def _whole(self, begun: list[Test], exit: Exit) -> bool:
-        """Whether the process ended by itself after its last test."""
-        if self._overdue:
+    def _whole(self, group: Group, exit: Exit) -> bool:
+        """Whether each test has begun and ended. Whoever has not runs in a process of its own."""
+        if self._overdue or not all(test.name in self.tests.tests for test in group.tests):
             return False
         ended = self.tests.closing is not None or (exit.code == 0 and self.launch.json)
         return ended and all(
-            not self.tests.tests[test.name].running or test.kind is Kind.BENCHMARK for test in begun
+            not self.tests.tests[test.name].running or test.kind is Kind.BENCHMARK
+            for test in group.tests
         )
+
+    def _result_of_twin(self, test: Test) -> Result:
+        """A package and its external test package may share a name: the internal one runs first."""
+        record = self.tests.tests[test.name]
+        result = self._result(test, record, ok=True)
+        if len(record.verdicts) == 2 and self._times == 1:
+            return replace(result, verdict=record.verdicts[int(test.external)])
+        return result
 
     def _never_ran(self, test: Test, exit: Exit, tail: str) -> Result:
         if self._overdue:

@@ -110,6 +110,26 @@ class Exit:
         return f"exit {self.code}"
 
 
+# What cmd/go prints about a process that did not end with 0 (os/exec, ExitError).
+_EXIT = re.compile(r"^(?:exit status (\d+)|signal: ([\w ]+?)(?: \(core dumped\))?)$", re.M)
+_SIGNALS = {
+    "killed": -9,
+    "terminated": -15,
+    "quit": -3,
+    "interrupt": -2,
+    "segmentation fault": -11,
+    "aborted": -6,
+}
+
+
+def exit_in(said: str, otherwise: Exit) -> Exit:
+    """How a test process ended by what cmd/go printed of it."""
+    match = _EXIT.search(said)
+    if match is None:
+        return otherwise
+    return Exit(int(match[1]) if match[1] else _SIGNALS.get(match[2]))
+
+
 @dataclass(frozen=True, slots=True)
 class Subtest:
     """A finished subtest: ``name`` is without the test's own, ``verdict`` pass, fail or skip."""
@@ -226,6 +246,8 @@ class PackageRun:
             self.output.append(event.output)
             if event.output.startswith("ok ") and event.output.rstrip().endswith("(cached)"):
                 self.cached = True
+        elif event.action == "build-output":
+            self.output.append(event.output)
         elif event.action in _TERMINAL:
             # Whoever swallows a failure may say PASS after FAIL; the last word is the package's.
             self.closing = event.action

@@ -21,6 +21,7 @@ from pytest_gotest._outcome import (
     Result,
     benchmark_result,
     death,
+    exit_in,
     result_of,
 )
 from pytest_gotest._source import Kind
@@ -34,11 +35,6 @@ _PREFIXES = {
     "Fuzz": Kind.FUZZ,
     "Test": Kind.TEST,
 }
-# What cmd/go prints about a process that did not end with 0 (os/exec, ExitError).
-_EXIT = re.compile(
-    r"^(?:exit status (?P<code>\d+)|signal: (?P<signal>[\w ]+?)(?: \(core dumped\))?)$", re.M
-)
-_SIGNALS = {"killed": -9, "terminated": -15, "quit": -3, "interrupt": -2, "segmentation fault": -11, "aborted": -6}  # fmt: skip
 _TIMED_OUT = re.compile(r"^panic: test timed out after (?P<limit>\S+)", re.M)
 _BUILD_FAILED = re.compile(r"^FAIL\t(?P<package>\S+) \[(?:build|setup) failed\]$", re.M)
 
@@ -190,16 +186,7 @@ def _result(record: Record, run: PackageRun, said: str) -> Result:
         return death(record, Exit(2), said, headline=f"timed out after {timed_out['limit']}")
     if run.closing is None:
         return death(record, Exit(None), said, headline="the log ends while it runs")
-    return death(record, _exit_of(text), said)
-
-
-def _exit_of(said: str) -> Exit:
-    match = _EXIT.search(said)
-    if match is None:
-        return Exit(None)
-    if match["code"]:
-        return Exit(int(match["code"]))
-    return Exit(_SIGNALS.get(match["signal"]))
+    return death(record, exit_in(text, Exit(None)), said)
 
 
 def module_directories(root: Path) -> dict[str, Path]:

@@ -129,7 +129,7 @@ class Run(ABC):
     def _act(self, found: set[str]) -> None:
         """Act on what the child reports beside its output."""
 
-    def _last_words(self) -> None:
+    def _last_words(self) -> None:  # noqa: B027 - most have none
         """The process has ended: read what else it left."""
 
     @abstractmethod
@@ -263,7 +263,7 @@ class Run(ABC):
         alone = len(group.tests) == 1
         ended = [t for t in waiting if (r := records[t]) and r.verdict and not r.running]
         running = [
-            t for t in waiting if t not in ended and ((r := records[t]) and r.running or alone)
+            t for t in waiting if t not in ended and (((r := records[t]) and r.running) or alone)
         ]
         for test in ended:
             record = records[test]

@@ -225,6 +225,7 @@ class Runner:
             echo=self._echo,
             plain=launch,
             ended=self._free_ended if free else None,
+            prepared=bool(groups),
         )
         self._environ[lane] = environ
         self._lanes.append(lane)

@@ -8,6 +8,7 @@ import re
 import types
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,9 @@ class GoSession:
                 item.last = True
         if not chosen or self.replayed is not None:
             return
+        for item in chosen:
+            if limit := _compat.timeout(item):
+                item.test = replace(item.test, timeout=min(limit, item.test.timeout))
         self._packages = {item.test.package: item.package_ for item in chosen}
         selected = list(self._packages.values())
         if self.settings.engine == "binary":
@@ -172,7 +176,9 @@ class GoSession:
             self._launch,
             isolate=self.settings.isolate,
             count=self.settings.count,
-            jobs=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+            jobs=len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count() or 1,
             ahead=ahead,
             bundle=self.settings.engine == "gotest",
             echo=self.echo,
@@ -180,10 +186,7 @@ class GoSession:
 
     def _timed(self) -> bool:
         """Whether pytest-timeout times every item: then an item's time must be its own test's."""
-        if not self.config.pluginmanager.has_plugin("timeout"):
-            return False
-        given = getattr(self.config.option, "timeout", None)
-        return bool(given or self.config.getini("timeout"))
+        return _compat.timeout(self.config) is not None
 
     def _planned(self, item: GoItem) -> Planned:
         ours = {"gotest_env", "gotest_process", "request"}
@@ -245,7 +248,9 @@ class GoSession:
         if first == item.nodeid:
             return error
         headline, _, text = error.message.partition("\n")
-        place = next((line.strip() for line in text.splitlines() if _PLACE.search(line)), text.strip())
+        place = next(
+            (line.strip() for line in text.splitlines() if _PLACE.search(line)), text.strip()
+        )
         return BuildError(f"{headline}\n{place}\nall of it at {first}")
 
     def run(self, item: GoItem) -> Result:

@@ -196,7 +196,21 @@ def test_short_output_is_whole(pieces: list[str]) -> None:
 
 NAMES = st.sampled_from(["", "TestA", "TestB", "TestA/x", "TestA/x/y", "TestB/x", "TestGhost"])
 ACTIONS = st.sampled_from(
-    "start run pause cont pass fail skip bench output attr artifacts build-fail wat".split()
+    [
+        "start",
+        "run",
+        "pause",
+        "cont",
+        "pass",
+        "fail",
+        "skip",
+        "bench",
+        "output",
+        "attr",
+        "artifacts",
+        "build-fail",
+        "wat",
+    ]
 )
 EVENTS = st.builds(
     Event,

@@ -36,7 +36,19 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-IN_ORDER = ["session begins", "package begins", "module begins", "TestMain", "function begins", "TestA", "function ends", "function begins", "TestB", "function ends", "module ends", ""][:-1]  # fmt: skip
+IN_ORDER = [
+    "session begins",
+    "package begins",
+    "module begins",
+    "TestMain",
+    "function begins",
+    "TestA",
+    "function ends",
+    "function begins",
+    "TestB",
+    "function ends",
+    "module ends",
+]
 
 
 def test_autouse_fixtures_of_every_scope_act_around_each_go_test(shop: Shop, log: Path) -> None:

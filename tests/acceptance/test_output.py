@@ -229,9 +229,8 @@ def test_colours(shop: Shop) -> None:
 def test_highlighting_leaves_each_mark_at_its_line(shop: Shop) -> None:
     plain = lines_of(shop.run("basics", "--color=no", "-k", "TestFail"), "TestFail")
     coloured = shop.run("basics", "--color=yes", "-k", "TestFail").stdout.str()
-    assert [line for line in coloured.splitlines() if line.startswith(">")][0].startswith(
-        plain[5][:13]
-    )
+    marked = next(line for line in coloured.splitlines() if line.startswith(">"))
+    assert marked.startswith(plain[5][:13])
 
 
 def test_header_and_last_lines(shop: Shop) -> None:

@@ -134,9 +134,9 @@ def run(
     [
         (["asyncio"], [], r"asyncio: mode=Mode\.AUTO"),
         (["pytest_cov"], ["--cov=.", "--cov-report=term"], r"test_python\.py .* 100%"),
-        (["harvest"], [], r"plugins: .*harvest"),
+        (["harvest", "xdist"], [], r"plugins: .*harvest"),
         (["hypothesispytest"], ["--hypothesis-seed=1"], r"plugins: .*hypothesis"),
-        (["instafail"], ["--instafail"], r"(?s)FF?.*E   got 2, want 1.*test_python|E   got 2"),
+        (["instafail"], ["--instafail"], r"(?s)E   got 2, want 1.*TestHang|E   got 2, want 1.*%\]"),
         (["randomly"], ["--randomly-seed=7"], r"Using --randomly-seed=7"),
         (["rerunfailures"], ["--reruns=1"], r"\b2 rerun\b"),
         (["sugar"], ["--force-sugar"], r"TestFail"),
@@ -151,7 +151,9 @@ def test_no_verdict_changes(
 ) -> None:
     outcome = run(till, tmp_path, plugins, *arguments)
     assert outcome.items == VERDICTS, outcome.output
-    assert outcome.subtests["till_test.go::TestSub"] == {"two": "failed", "three": "failed"}
+    subtests = outcome.subtests["till_test.go::TestSub"]
+    assert subtests.pop("one", "passed") == "passed"  # teamcity makes pytest verbose
+    assert subtests == {"two": "failed", "three": "failed"}
     assert re.search(said, outcome.output), outcome.output
     assert outcome.exitstatus == 1
 
@@ -180,7 +182,7 @@ def test_a_rerun_is_that_test_alone_in_a_fresh_process(
         ["rerunfailures", "xdist"],
         "--reruns=1",
         "--gotest-isolate=package",
-        *(workers or ["-prandomly", "-prandomly_off"][:0]),
+        *workers,
         "till_test.go::TestCount",
         "till_test.go::TestFlaky",
         TILL_FLAKY="yes",
@@ -286,4 +288,4 @@ def test_explorer_of_vs_code(till: Path, tmp_path: Path) -> None:
         assert lines[test["lineno"] - 1].startswith(f"func {node.partition('::')[2]}(")
         assert test["path"] == str(till / "till_test.go")
     # The first report of a test is what it keeps: of TestSub that is a failed subtest.
-    assert results == {node: verdict for node, verdict in GO_VERDICTS.items()}
+    assert results == GO_VERDICTS
