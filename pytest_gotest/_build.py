@@ -25,6 +25,11 @@ from pytest_gotest._toolchain import GoEnv, Package, Toolchain
 _OLD_VET = ("atomic", "bool", "buildtags", "directive", "errorsas", "ifaceassert", "nilfunc", "printf", "stringintconv")  # fmt: skip
 _VET_SEES_OVERLAY = (1, 24)
 
+# Our file by the name it is built under, or by the one it is kept under; or what it links to is gone.
+_HARNESS = re.compile(
+    r"zz_gotest_harness|\bharness-[0-9a-f]{16}\.go|\bmain\.(?:tests|fuzzTargets|examples)\b"
+)
+
 _HEADING = re.compile(r"# (\[)?([^\s\]]+)(?: \[([^\]]+)\])?\]?$")
 
 
@@ -187,11 +192,7 @@ class Builder:
             flags.append("-vet=off")
         code, said = self._go_test(root, packages, place, flags)
         failed = self._blame(root, packages, code, said) if code else {}
-        plain = {
-            path: text
-            for path, text in failed.items()
-            if "zz_gotest_harness" in text or "main.tests" in text
-        }
+        plain = {path: text for path, text in failed.items() if _HARNESS.search(text)}
         if plain:
             # The harness does not fit this Go: the package's own tests may be sound all the same.
             again = [package for package in packages if package.import_path in plain]

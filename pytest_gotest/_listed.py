@@ -78,6 +78,10 @@ class ListedRun(Run):
         tail = self._tail() + dump
         if self.launch.json:
             exit = exit_in(tail, exit)
+        if self._overdue_what and self.tests.tests:
+            self._say(
+                f"{self._overdue_what}; something that a test started held its stdout?\n{tail}"
+            )
         waiting = self._open_tests(group)
         begun = [test for test in waiting if test.name in self.tests.tests]
         if not self.tests.tests:
@@ -86,9 +90,7 @@ class ListedRun(Run):
         elif self._whole(group, exit):
             for test in begun:
                 self._deliver(test, self._result_of_twin(test))
-            if self._overdue_what:
-                self._say(f"{self._overdue_what}; something that a test started held its stdout?")
-            elif exit.code and not self._failed:
+            if exit.code and not self._failed and not self._overdue_what:
                 self._say(f"the tests ended, then the package failed ({exit})\n{tail}")
         else:
             self._group_died(group, exit, dump)

@@ -222,7 +222,8 @@ class Run(ABC):
                 self.child.kill()
                 self._kill_at = now + GRACE
         elif self._deadline is not None and now >= self._deadline:
-            self._quit([test.name for test in self.group.tests] if self.group else [], now)
+            waiting = self._open_tests(self.group) if self.group else []
+            self._quit([test.name for test in waiting], now)
         elif self.group is not None and self._timed_by_events():
             limits = {test.name: test.timeout for test in self.group.tests}
             clock = time.time()
