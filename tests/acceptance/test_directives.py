@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-
-from conftest import Shop, verdicts
+from shopping import Shop, verdicts
 
 FILE = "directives/directives_test.go"
 COUNTER = """

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from conftest import Shop, verdicts
+from shopping import Shop, verdicts
 
 RECORDING = """
 import os

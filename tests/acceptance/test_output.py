@@ -10,8 +10,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
-
-from conftest import Shop, verdicts
+from shopping import Shop, verdicts
 
 BASICS = "basics/basics_test.go"
 

@@ -1,12 +1,11 @@
-"""Choosing Go tests by the means that pytest has: keywords, markers, ids, and what failed last time."""
+"""Choosing Go tests by pytest's own means: keywords, markers, ids, what failed last time."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-
-from conftest import Shop, verdicts
+from shopping import Shop, verdicts
 
 TOGGLE = "toggle/toggle_test.go"
 

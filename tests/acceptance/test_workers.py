@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from conftest import Shop
+from shopping import Shop
 
 PLACES = (
     "basics",
