@@ -173,7 +173,7 @@ class Builder:
                 f"the cache directory {self._settings.cache_dir} cannot be used: {error}",
                 hint="name one that can be written with --gotest-cache-dir, or make room there",
             ) from error
-        if env.version < _VET_SEES_OVERLAY and not self._has_flag("vet"):
+        if env.version < _VET_SEES_OVERLAY and not self._has_flag("vet", env):
             self._old_vet(root, packages, built)
 
     def _round(
@@ -188,7 +188,7 @@ class Builder:
         place.mkdir(exist_ok=True)
         before = {package.import_path: _identity(place, package) for package in packages}
         flags = [f"-overlay={overlay}"]
-        if env.version < _VET_SEES_OVERLAY and not self._has_flag("vet"):
+        if env.version < _VET_SEES_OVERLAY and not self._has_flag("vet", env):
             flags.append("-vet=off")
         code, said = self._go_test(root, packages, place, flags)
         failed = self._blame(root, packages, code, said) if code else {}
@@ -221,7 +221,8 @@ class Builder:
     def _go_test(
         self, root: str, packages: list[Package], place: Path, flags: Sequence[str]
     ) -> tuple[int, str]:
-        arguments = ["test", "-c", "-json", "-o", f"{place}{os.sep}", *self.flags(), *flags]
+        own = self.flags(self._toolchain.env(root))
+        arguments = ["test", "-c", "-json", "-o", f"{place}{os.sep}", *own, *flags]
         return self._run(
             [*arguments, *(package.pattern for package in packages)], root, len(packages)
         )
@@ -273,8 +274,9 @@ class Builder:
                     blamed[path].append(
                         f"cannot build {path}: its dependency {complaint.package} does not build:\n{complaint.text}"
                     )
-        if not blamed:
-            for path in paths:
+        if not blamed or code < 0:
+            # Of a go that was killed nobody knows what it had not come to.
+            for path in paths - blamed.keys():
                 blamed[path].append(f"go test -c failed (exit {code}):\n{rest or said.strip()}")
         return {path: "\n".join(texts) for path, texts in blamed.items()}
 
@@ -333,10 +335,10 @@ class Builder:
         given = _harness.user_overlay("", self._settings.build_args)
         return [f"-overlay={given}"] if given else []
 
-    def flags(self) -> list[str]:
+    def flags(self, env: GoEnv) -> list[str]:
         """The user's build flags, and -ldflags=-w: ``-c`` would write DWARF that plain ``go test`` leaves out."""
         flags = _without(self._settings.build_args, ("overlay",))
-        if not self._has_flag("ldflags"):
+        if not self._has_flag("ldflags", env):
             flags.append("-ldflags=-w")
         for number, flag in enumerate(flags):
             name, equals, value = flag.partition("=")
@@ -345,13 +347,12 @@ class Builder:
                 flags[number] = f"{name}={value} -w" if value != "-w" else flag
         return [*_tags_and_race(self._settings), *flags]
 
-    def _has_flag(self, name: str) -> bool:
-        goflags = self._toolchain.environ.get("GOFLAGS", "").split()
-        given = (*self._settings.build_args, *goflags)
+    def _has_flag(self, name: str, env: GoEnv) -> bool:
+        given = (*self._settings.build_args, *_harness.split_goflags(env.goflags))
         return any(flag.lstrip("-").partition("=")[0] == name for flag in given)
 
     def _key(self, root: str, env: GoEnv) -> str:
-        facts = (root, env, self.flags())
+        facts = (root, env, self.flags(env))
         name = re.sub(r"[^\w.-]", "_", os.path.basename(root))[:40]
         return f"{name}-{hashlib.sha256(repr(facts).encode()).hexdigest()[:16]}"
 

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -194,12 +194,22 @@ class Catalog:
         said.update(repr((self._toolchain.go, go.st_mtime_ns, go.st_size)).encode())
         environ = self._toolchain.environ
         said.update(repr([environ.get(name) for name in LIST_VARIABLES]).encode())
-        for name in (environ.get("GOENV") or "", *_above(root, "go.work")):
+        for name in (*_settings_files(environ), *_above(root, "go.work")):
             with contextlib.suppress(OSError):
                 said.update(Path(name).read_bytes())
         for line in _tree(root):
             said.update(line.encode("utf-8", "surrogateescape"))
         return said.hexdigest()
+
+
+def _settings_files(environ: Mapping[str, str]) -> Iterator[str]:
+    """Where ``go env -w`` keeps what it was told (cmd/go/internal/cfg/cfg.go, EnvFile)."""
+    home = environ.get("HOME", "")
+    if given := environ.get("GOENV"):
+        yield given
+    else:
+        yield os.path.join(environ.get("XDG_CONFIG_HOME") or f"{home}/.config", "go/env")
+        yield f"{home}/Library/Application Support/go/env"
 
 
 def _above(directory: str, name: str) -> Iterator[str]:
@@ -231,7 +241,12 @@ def _read(path: Path) -> dict[str, Any]:
         data = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return {}
-    usable = isinstance(data, dict) and data.get("version") == __version__
+    usable = (
+        isinstance(data, dict)
+        and data.get("version") == __version__
+        and isinstance(data.get("packages"), list)
+        and isinstance(data.get("sources"), dict)
+    )
     return data if usable else {}
 
 

@@ -120,15 +120,18 @@ def _store(directory: Path, stem: str, suffix: str, text: str) -> Path:
     return path.absolute()
 
 
+def split_goflags(goflags: str) -> list[str]:
+    """The flags in ``GOFLAGS``, by Go's rules (cmd/internal/quoted): one may be quoted as a whole."""
+    return [a or b or c for a, b, c in re.findall(r"'([^']*)'|\"([^\"]*)\"|(\S+)", goflags)]
+
+
 def user_overlay(goflags: str, build_args: Sequence[str]) -> Path | None:
     """The overlay the user's own flags name: the last of ``build_args``, else of ``GOFLAGS``.
 
-    ``goflags`` is split by Go's rules (cmd/internal/quoted): a field may be quoted as a whole.
     The path is as given, relative to where ``go`` is run.
     """
     found = None
-    fields = [a or b or c for a, b, c in re.findall(r"'([^']*)'|\"([^\"]*)\"|(\S+)", goflags)]
-    for arguments, spaced in ((fields, False), (list(build_args), True)):
+    for arguments, spaced in ((split_goflags(goflags), False), (list(build_args), True)):
         for i, argument in enumerate(arguments):
             if argument in ("-args", "--args"):
                 break

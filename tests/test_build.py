@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,157 @@ def test_a_stale_binary_is_gone_when_its_package_no_longer_builds(module: Module
     assert list(built.binaries) == ["example.com/m/b"]
 
 
+MANY = 'package a\n\nimport (\n\t"testing"\n\n\t_ "{}"\n)\n\nfunc TestA(t *testing.T) {{}}\n'
+CYCLE = {
+    "a/a.go": 'package a\n\nimport _ "example.com/m/c"\n',
+    "c/c.go": 'package c\n\nimport _ "example.com/m/a"\n',
+}
+# What is wrong with package a -> its files, and what its error says.
+FAULTS = {
+    "compile": ({"a/a_test.go": "package a\n\nvar x = y\n"}, "a_test.go:3:9: undefined: y"),
+    "syntax": ({"a/a_test.go": "package a\n\nfunc {\n"}, "a_test.go:3:6: expected 'IDENT'"),
+    "missing-import": (
+        {"a/a_test.go": MANY.format("example.com/x/y")},
+        "a_test.go:6:2: no required module provides",
+    ),
+    "import-cycle": (CYCLE, "import cycle not allowed"),
+    "test-import-cycle": (
+        {
+            "a/a_test.go": MANY.format("example.com/m/c"),
+            "a/a.go": "package a\n",
+            "c/c.go": CYCLE["c/c.go"],
+        },
+        "import cycle not allowed in test",
+    ),
+    "dependency": (
+        {"a/a_test.go": MANY.format("example.com/m/c"), "c/c.go": "package c\n\nvar x = y\n"},
+        "c.go:3:9: undefined: y",
+    ),
+    "internal": (
+        {
+            "a/a_test.go": MANY.format("example.com/m/b/internal/c"),
+            "b/internal/c/c.go": "package c\n",
+        },
+        "use of internal package example.com/m/b/internal/c not allowed",
+    ),
+    "signature": (
+        {"a/a_test.go": 'package a\n\nimport "testing"\n\nfunc TestA(t *testing.T, n int) {}\n'},
+        "wrong signature for TestA",
+    ),
+    "two-packages": (
+        {"a/z_test.go": "package z\n"},
+        "found packages a (a_test.go) and z (z_test.go)",
+    ),
+}
+
+
+@pytest.mark.parametrize("version", ["local", "go1.22.12"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_told_on_its_package_and_no_stale_binary_is_left(
+    module: Module, fault: str, version: str
+) -> None:
+    if version != "local":
+        module.toolchain = Toolchain(find_go(), {**os.environ, "GOTOOLCHAIN": version})
+    module.test_file("a/a_test.go")
+    module.test_file("b/b_test.go", 'println("the first b")')
+    assert not module.build().errors
+    files, said = FAULTS[fault]
+    for name, text in files.items():
+        module.write(name, text)
+    module.test_file("b/b_test.go", 'println("the second b")')
+    built = module.build()
+    assert said in str(built.errors.pop("example.com/m/a"))
+    if (fault, version) == ("import-cycle", "go1.22.12"):
+        # That go gives up on all packages, and says why.
+        assert said in str(built.errors.pop("example.com/m/b"))
+        assert built.binaries == {}
+    else:
+        assert list(built.binaries) == ["example.com/m/b"]
+        content = Path(built.binaries["example.com/m/b"].path).read_bytes()
+        assert b"the second b" in content
+    assert not built.errors
+
+
+def test_of_a_go_that_was_killed_no_binary_is_believed(module: Module, tmp_path: Path) -> None:
+    module.test_file("a/a_test.go")
+    module.test_file("b/b_test.go")
+    assert len(module.build().binaries) == 2
+    killed = tmp_path / "go"
+    killed.write_text(
+        f'#!/bin/sh\n[ "$1 $2" = "test -c" ] || exec {find_go()} "$@"\n'
+        'echo "# example.com/m/a"; echo "a_test.go:1:1: half a word"; kill -KILL $$\n'
+    )
+    killed.chmod(0o755)
+    module.toolchain = Toolchain(str(killed), dict(os.environ))
+    built = module.build()
+    assert built.binaries == {}
+    assert "half a word" in str(built.errors["example.com/m/a"])
+    assert "exit -9" in str(built.errors["example.com/m/b"])
+    assert not list(module.cache.rglob("*.test"))
+
+
+def test_a_newcomer_with_the_same_last_element_takes_no_ones_place(module: Module) -> None:
+    module.test_file("b/util/u_test.go", 'println("of b")', package="util")
+    module.build()
+    module.test_file("a/util/u_test.go", 'println("of a")', package="util")
+    binaries = module.build().binaries
+    for name in ("a", "b"):
+        content = Path(binaries[f"example.com/m/{name}/util"].path).read_bytes()
+        assert f"of {name}".encode() in content
+    module.test_file("a/util/u_test.go", "undefinedName()", package="util")
+    built = module.build()
+    assert list(built.errors) == ["example.com/m/a/util"]
+    assert b"of b" in Path(built.binaries["example.com/m/b/util"].path).read_bytes()
+
+
+def test_paths_may_have_blanks_and_letters_beyond_ascii(tmp_path: Path) -> None:
+    base = tmp_path / 'mit Räumen, "so" = ü'
+    base.mkdir()
+    module = Module(base)
+    module.test_file("a/a_test.go")
+    module.test_file("grün/g_test.go", package="g")
+    built = module.build()
+    assert Path(built.binaries["example.com/m/a"].path).exists()
+    # No import path of Go's: its own words.
+    assert "malformed import path" in str(built.errors["example.com/m/grün"])
+
+
+@pytest.mark.parametrize(
+    ("build_args", "goflags", "flags"),
+    [
+        ((), "", ["-ldflags=-w"]),
+        (("-ldflags=-X a.b=c",), "", ["-ldflags=-X a.b=c -w"]),
+        (("-ldflags=-w",), "", ["-ldflags=-w"]),
+        (("-ldflags=example.com/m=-s",), "", ["-ldflags=example.com/m=-s"]),
+        ((), "-ldflags=-s", []),
+        ((), "'-ldflags=-X a.b=c'", []),
+        (("-overlay=x.json", "-trimpath"), "", ["-trimpath", "-ldflags=-w"]),
+        (("-overlay", "x.json", "-trimpath"), "", ["-trimpath", "-ldflags=-w"]),
+    ],
+)
+def test_flags_are_the_users_and_no_debug_information(
+    module: Module, build_args: tuple[str, ...], goflags: str, flags: list[str]
+) -> None:
+    toolchain = Toolchain(find_go(), {**os.environ, "GOFLAGS": goflags})
+    settings = Settings(cache_dir=module.cache, build_args=build_args)
+    assert Builder(toolchain, settings).flags(toolchain.env(str(module.root))) == flags
+
+
+@pytest.mark.parametrize("spelling", ["one word", "two words", "GOFLAGS"])
+def test_the_users_ldflags_reach_the_linker(module: Module, spelling: str) -> None:
+    module.write("a/a.go", "package a\n\nvar version string\n")
+    module.test_file("a/a_test.go", 'if version != "7" {\n\t\tt.Fatal(version)\n\t}')
+    value = "-X example.com/m/a.version=7"
+    arguments: tuple[str, ...] = ()
+    if spelling == "GOFLAGS":
+        environ = {**os.environ, "GOFLAGS": f"'-ldflags={value}'"}
+        module.toolchain = Toolchain(find_go(), environ)
+    else:
+        arguments = (f"-ldflags={value}",) if spelling == "one word" else ("-ldflags", value)
+    binary = module.build(build_args=arguments).binaries["example.com/m/a"]
+    subprocess.run([binary.path], check=True)
+
+
 def test_a_broken_dependency_is_told_on_those_that_import_it(module: Module) -> None:
     module.write("dep/dep.go", "package dep\n\nfunc X() { y }\n")
     module.write(
@@ -164,6 +316,38 @@ def test_a_cache_that_cannot_be_written_is_one_clear_error(module: Module) -> No
     module.cache.write_text("a file, not a directory")
     error = module.build().errors["example.com/m/a"]
     assert "cannot be used" in str(error)
+    assert "--gotest-cache-dir" in str(error)
+
+
+def test_an_overlay_of_goflags_stays_in_force_too(module: Module) -> None:
+    module.test_file("a/a_test.go", "undefinedName()")
+    module.write("fixed.txt", 'package a\n\nimport "testing"\n\nfunc TestA(t *testing.T) {}\n')
+    replaced = {str(module.root / "a/a_test.go"): str(module.root / "fixed.txt")}
+    module.write("overlay.json", json.dumps({"Replace": replaced}))
+    environ = {**os.environ, "GOFLAGS": f"-overlay={module.root}/overlay.json"}
+    module.toolchain = Toolchain(find_go(), environ)
+    assert not module.build().errors
+
+
+def test_an_overlay_that_is_not_there_is_one_clear_error(module: Module) -> None:
+    module.test_file("a/a_test.go")
+    error = module.build(build_args=("-overlay=none.json",)).errors["example.com/m/a"]
+    assert "none.json, which cannot be read" in str(error)
+
+
+def test_a_read_only_cache_is_one_clear_error(module: Module) -> None:
+    module.test_file("a/a_test.go")
+    module.cache.mkdir()
+    if os.getuid() != 0:
+        module.cache.chmod(0o500)
+    elif os.system(f"mount -t tmpfs -o ro tmpfs {module.cache}") != 0:
+        pytest.skip("root may write anywhere, and no file system can be mounted here")
+    try:
+        error = module.build().errors["example.com/m/a"]
+    finally:
+        if os.getuid() == 0:
+            os.system(f"umount {module.cache}")
+        module.cache.chmod(0o700)
     assert "--gotest-cache-dir" in str(error)
 
 
