@@ -27,6 +27,7 @@ class GoHooks:
         self.config = config
         self.go: GoSession = _session.start(config)
         self.replay: Path | None = None
+        self.leftover: list[str] = []
         settings = self.go.settings
         if settings.replay is not None:
             try:
@@ -170,6 +171,15 @@ class GoHooks:
             )
         return (yield)
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Here and not in the item's own teardown, which an item that was skipped does not get."""
+        try:
+            return (yield)
+        finally:
+            if isinstance(item, GoItem):
+                self.go.over(item)
+
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_timeout_set_timer(self, item: pytest.Item, settings: object) -> bool | None:
         """A Go test that is late gets SIGQUIT from us and shows its goroutines; this is for the rest.
@@ -192,6 +202,10 @@ class GoHooks:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        runner = self.go.runner
+        self.leftover = runner.unreported() if runner is not None else []
+        if self.leftover and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self.go.close()
         if self.replay is not None and not self.go.in_worker:
             shutil.rmtree(self.replay.parent, ignore_errors=True)
@@ -200,7 +214,7 @@ class GoHooks:
         runner = self.go.runner
         if runner is None:
             return
-        for problem in runner.unreported():
+        for problem in self.leftover:
             terminalreporter.write_line(f"gotest: {problem}", red=True)
         for why, number in self.go.unsteered().items():
             words = f"gotest: {_packages(number)} ran a process for each test: {why}"

@@ -171,13 +171,14 @@ class Lane(threading.Thread):
                     return group
         return None
 
+    def next(self, fits: Callable[[Group], bool]) -> tuple[Group | None, bool]:
+        """A group that fits, and else whether one may still come; in one step, for `put` comes from elsewhere."""
+        with self._changed:
+            return self.take(fits), self._open and not self._waiting
+
     def put_back(self, groups: Iterable[Group]) -> None:
         with self._changed:
             self._waiting.extendleft(reversed(list(groups)))
-
-    @property
-    def waiting(self) -> bool:
-        return bool(self._waiting)
 
     @property
     def may_get_more(self) -> bool:

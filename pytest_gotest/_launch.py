@@ -33,6 +33,7 @@ class Launch:
     json: bool = False
     escapes: bool = True  # Go 1.27 and later: see RawDecoder
     timeout: float = 600.0  # for what belongs to no test: initialisation, TestMain
+    count: int = 1  # runs of each test
     hold: bool = False  # TestMain may run the tests several times: no verdict before the end
 
 
@@ -87,6 +88,7 @@ def binary_launch(
         harness=harness,
         escapes=goenv.version >= (1, 27),
         timeout=settings.timeout,
+        count=settings.count,
         hold=hold,
     )
 
@@ -101,7 +103,7 @@ def gotest_launch(
             toolchain.go,
             "test",
             "-json",
-            f"-timeout={_FAR_OFF}",
+            f"-timeout={_bound(group, settings)}",
             *list_flags(settings),
             *[arg for arg in settings.build_args if arg.startswith("-vet")],
             *(["-short"] if settings.short else []),
@@ -119,6 +121,12 @@ def gotest_launch(
         json=True,
         timeout=settings.timeout,
     )
+
+
+def _bound(group: Group, settings: Settings) -> str:
+    """Later than each test's own limit, and an end for what outlives a killed pytest."""
+    tests = sum(test.timeout for test in group.tests) * group.times
+    return f"{int(tests + 2 * settings.timeout) + 60}s"
 
 
 def _choose(group: Group, prefix: str) -> list[str]:

@@ -37,6 +37,7 @@ class ListedRun(Run):
         super().__init__(work, {test.name for test in group.tests})
         self.group = group
         self._times = group.times
+        self._idle = not self.launch.json  # go builds first; a binary begins with TestMain
         self._expect(group)
         if self.launch.json:
             self._deadline = None  # go builds first, for as long as it takes
@@ -46,7 +47,11 @@ class ListedRun(Run):
                 env.pop(name, None)
             else:
                 env[name] = value
-        self._start(self.launch.argv(group), env)
+        try:
+            self._start(self.launch.argv(group), env)
+        except BaseException:
+            work.put_back([group])  # its tests are told why
+            raise
 
     def _act(self, found: set[str]) -> None:
         pass
@@ -63,9 +68,11 @@ class ListedRun(Run):
         super()._feed(events)
         if self.tests.tests:
             self.work.stands()
-        if events and self._kill_at is None:
-            idle = not self.tests.running
+        idle = not self.tests.running
+        if events and idle != self._idle and self._kill_at is None:
+            # Only the change counts: who goes on talking is not waited for without end.
             self._deadline = time.monotonic() + self.launch.timeout if idle else None
+            self._idle = idle
 
     def _what_is_late(self) -> str:
         if self.tests.tests:
@@ -99,7 +106,11 @@ class ListedRun(Run):
         """Whether each test has begun and ended. Whoever has not runs in a process of its own."""
         if self._overdue or not all(test.name in self.tests.tests for test in group.tests):
             return False
-        ended = self.tests.closing is not None or (exit.code == 0 and self.launch.json)
+        ended = (
+            self.tests.closing is not None
+            or (exit.code == 0 and self.launch.json)
+            or bool(self._overdue_what)
+        )
         return ended and all(
             not self.tests.tests[test.name].running or test.kind is Kind.BENCHMARK
             for test in group.tests

@@ -179,16 +179,17 @@ class GoItem(pytest.Function):
 
     def runtest(self) -> None:
         self.result = result = self.gotest.run(self)
-        if self.gotest.echo is None:
-            shown = _report.captured(result, self.package_.directory)
-            if shown:
-                self.add_report_section("call", "stdout", shown)
-        self._note(result)
         for name, value in result.attrs:
             self.user_properties.append((name, value))
         for path in result.artifacts:
             self.user_properties.append(("go_artifacts", path))
         self._report_subtests(result)
+        # After the subtests: each report takes all sections of its item along.
+        if self.gotest.echo is None:
+            shown = _report.captured(result, self.package_.directory)
+            if shown:
+                self.add_report_section("call", "stdout", shown)
+        self._note(result)
         if result.verdict == SKIP:
             pytest.skip(_report.skip_reason(result.output, self.package_.directory)[2])
         if result.verdict in (FAIL, ERROR):
@@ -203,11 +204,6 @@ class GoItem(pytest.Function):
         verbose = self.config.get_verbosity() > 0
         shown = _subtests.chosen(result.subtests, self.gotest.settings.subtests, verbose)
         _subtests.report(self, shown, forgiven=result.verdict in (PASS, SKIP))
-
-    def teardown(self) -> None:
-        super().teardown()
-        if self.last:
-            self.gotest.finish(self)
 
     def repr_failure(self, excinfo: ExceptionInfo[BaseException]) -> str | TerminalRepr:  # type: ignore[override]
         value = excinfo.value

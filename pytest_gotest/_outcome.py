@@ -22,6 +22,7 @@ _WORST = {
 }  # a test that ran and passed once and was skipped once, was skipped
 _TERMINAL = frozenset(_WORST)
 
+_NOTES, _ATTRS = 50, 10_000  # kept of one test
 HEAD, TAIL = 64 << 10, 192 << 10
 
 
@@ -81,6 +82,11 @@ class Record:
     elapsed: float | None = None  # as Go prints it
     since: float | None = None
     spent: float = 0.0
+
+    def note(self, text: str) -> None:
+        """Keep a note; a test that prints frames without end does not fill the memory with them."""
+        if len(self.notes) < _NOTES:
+            self.notes.append(text)
 
     @property
     def verdict(self) -> str | None:
@@ -237,7 +243,7 @@ class PackageRun:
         if event.action == "output":
             (self._last.output if self._last else self.output).append(event.output)
         elif self._last and event.action in _TERMINAL:
-            self._last.notes.append(
+            self._last.note(
                 f"the output held the frame of a test that is not in this package: {event.test} ({event.action})"
             )
 
@@ -259,7 +265,7 @@ class PackageRun:
             self._output(record, event)
         elif action == "run":
             if record.running and record.since is not None:
-                record.notes.append(f"{record.name} was said to start while it ran")
+                record.note(f"{record.name} was said to start while it ran")
             record.running, record.paused = True, False
             record.since, record.spent = event.time, 0.0
         elif action == "pause":
@@ -270,7 +276,8 @@ class PackageRun:
         elif action in _TERMINAL:
             return self._end(record, event)
         elif action == "attr":
-            record.attrs.append((event.key, event.value))
+            if len(record.attrs) < _ATTRS:
+                record.attrs.append((event.key, event.value))
         elif action == "artifacts":
             record.artifacts.append(event.path)
         elif action == "bench":
@@ -284,7 +291,7 @@ class PackageRun:
         if again:
             # A child that runs with -test.v=test2json ends its parent's tests too. The test's own end is the last.
             if record.verdicts[-1] != event.action:
-                record.notes.append(
+                record.note(
                     f"{record.name} was said to {record.verdicts[-1]} and then to {event.action}; the last word counts"
                 )
             record.verdicts[-1] = event.action

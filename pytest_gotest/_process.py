@@ -91,7 +91,7 @@ class Child:
     def wait(self, timeout: float | None) -> set[str]:
         """What can be acted on: "output", "exit", "wake", or a watched name; empty after ``timeout`` seconds."""
         if self._pidfd is None:
-            if self._popen.poll() is not None:
+            if self._has_ended():
                 return {"exit"}
             timeout = _NO_PIDFD_POLL if timeout is None else min(timeout, _NO_PIDFD_POLL)
         if timeout is not None:
@@ -101,6 +101,13 @@ class Child:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._waking, 4096)
         return found
+
+    def _has_ended(self) -> bool:
+        """Without reaping it: the group's id has to stay ours until the group is killed."""
+        with contextlib.suppress(ChildProcessError):
+            flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
+            return os.waitid(os.P_PID, self._popen.pid, flags) is not None
+        return True
 
     def read(self) -> bytes:
         """Output that is there now, at most 64 KiB; empty when there is none."""
@@ -145,8 +152,8 @@ class Child:
         with contextlib.suppress(ProcessLookupError):
             if group and self._popen.returncode is None:
                 os.killpg(self._popen.pid, number)
-            else:
-                self._popen.send_signal(number)
+            elif self._popen.returncode is None:
+                os.kill(self._popen.pid, number)  # Popen.send_signal would reap, and lose the group
 
     def kill(self) -> None:
         """SIGKILL to the whole group. The group's id stays ours until the child is reaped."""

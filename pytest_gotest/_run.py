@@ -44,12 +44,9 @@ class Work(Protocol):
     @property
     def stopped(self) -> bool: ...
     @property
-    def waiting(self) -> bool: ...
-    @property
-    def may_get_more(self) -> bool: ...
-    @property
     def known(self) -> set[str]: ...
     def take(self, fits: Callable[[Group], bool]) -> Group | None: ...
+    def next(self, fits: Callable[[Group], bool]) -> tuple[Group | None, bool]: ...
     def put_back(self, groups: Iterable[Group]) -> None: ...
     def deliver(self, test: Test, result: Result) -> None: ...
     def condemn(self, fate: Result) -> None: ...
@@ -181,6 +178,10 @@ class Run(ABC):
     def _open_tests(self, group: Group) -> list[Test]:
         return [test for test in group.tests if test in self._pending.get(test.name, ())]
 
+    def _has_ended(self, test: Test) -> bool:
+        record = self.tests.tests.get(test.name)
+        return record is not None and bool(record.verdicts) and not record.running
+
     def _result(self, test: Test, record: Record | None, *, ok: bool) -> Result:
         if test.kind is Kind.BENCHMARK:
             return benchmark_result(record, ok=ok)
@@ -223,7 +224,7 @@ class Run(ABC):
                 self._kill_at = now + GRACE
         elif self._deadline is not None and now >= self._deadline:
             waiting = self._open_tests(self.group) if self.group else []
-            self._quit([test.name for test in waiting], now)
+            self._quit([test.name for test in waiting if not self._has_ended(test)], now)
         elif self.group is not None and self._timed_by_events():
             limits = {test.name: test.timeout for test in self.group.tests}
             clock = time.time()
@@ -264,7 +265,9 @@ class Run(ABC):
         alone = len(group.tests) == 1
         ended = [t for t in waiting if (r := records[t]) and r.verdict and not r.running]
         running = [
-            t for t in waiting if t not in ended and (((r := records[t]) and r.running) or alone)
+            t
+            for t in waiting
+            if t not in ended and (((r := records[t]) and r.running) or t.name in self._overdue)
         ]
         for test in ended:
             record = records[test]
@@ -290,7 +293,7 @@ class Run(ABC):
             self._say(f"{how} while these ran beside each other: {names}; each ran again\n{tail}")
         rest = [test for test in waiting if test not in ended and test not in running]
         self.work.restarted += len(rest) + len(again)
-        fresh = [replace(group, tests=(test,)) for test in again]
+        fresh = [replace(group, tests=(test,), again=False) for test in again]
         if rest:
-            fresh.append(replace(group, tests=tuple(rest)))
+            fresh.append(replace(group, tests=tuple(rest), again=False))
         self.work.put_back(fresh)

@@ -22,6 +22,10 @@ from pytest_gotest._plan import Group, Plan, Planned, Test, plan_package
 _PYTESTS_OWN = frozenset({"PYTEST_CURRENT_TEST"})
 
 
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in _PYTESTS_OWN}
+
+
 class Runner:
     """Runs what a session collected.
 
@@ -63,12 +67,14 @@ class Runner:
         self._busy = 0  # free lanes that run
         self._gated: dict[tuple[str, tuple[tuple[str, str], ...]], Lane] = {}
         self._lanes: list[Lane] = []
-        self._environ: dict[Lane, Mapping[str, str]] = {}
+        self._environ: dict[str, str] = {}  # when the plan was made: what runs ahead gets it
+        self._began: dict[Lane, tuple[Mapping[str, str], Mapping[str, str]]] = {}
         self._told: dict[Lane, int] = defaultdict(int)
         self._closed = False
 
     def plan(self, tests: Iterable[Planned]) -> None:
         """Once, with all tests of the session in pytest's order."""
+        self._environ = _environment()
         for planned in tests:
             self._planned[planned.test] = planned
             self._by_package[planned.test.package].append(planned)
@@ -77,7 +83,8 @@ class Runner:
             if plan.free and self._bundle and plan.groups:
                 plan.groups = [tuple(test for group in plan.groups for test in group)]
             if plan.free and plan.groups:
-                self._queue.append(package)
+                if not any(planned.acts for planned in members):
+                    self._queue.append(package)
                 self._runs_free.update(test for group in plan.groups for test in group)
 
     @property
@@ -114,7 +121,11 @@ class Runner:
         test that is asked for a second time runs once more, alone in a fresh process.
         """
         lane = self._lane_of.pop(test, None) or self._lane_for(test, env)
-        if test in self._asked or test not in self._submitted:
+        again = test in self._asked
+        if again:
+            with self._arrived:
+                self._results.pop(test, None)
+        if again or test not in self._submitted:
             group = self._group_for(test, lane, test_env)
             self._submitted.update(group.tests)
             lane.put(group)
@@ -133,12 +144,20 @@ class Runner:
         with self._arrived:
             while test not in self._results:
                 if not lane.is_alive():
+                    if lane.fate is not None:
+                        return lane.fate
                     problem = "the test got no verdict: its process ended, and nobody said why"
                     return Result(ERROR, problem=problem, evidence="\n".join(lane.problems))
                 if not self._arrived.wait(1.0):
                     waited += 1.0
                     alive(waited)
             return self._results.pop(test)
+
+    def release(self, test: Test) -> None:
+        """Its item is over. A process that was started for this test alone has nothing more to do."""
+        lane = self._lane_of.pop(test, None)
+        if lane is not None and self._is_own(test):
+            lane.close()
 
     def finish(self, package: str) -> list[str]:
         """After the last test of a package: let its processes end, and tell what went wrong beside the tests."""
@@ -148,6 +167,7 @@ class Runner:
                 lane.close()
                 lane.join()
                 problems += self._news(lane)
+                self._began.pop(lane, None)
         return problems
 
     def unreported(self) -> list[str]:
@@ -184,10 +204,13 @@ class Runner:
 
     def _lane_for(self, test: Test, env: Mapping[str, str]) -> Lane:
         if self._is_own(test):
+            self._make_way(test.package)
             return self._start(test, env)
-        if test in self._submitted and test.package not in self._free:
-            return self._gated_lane(test, env)
         if test in self._runs_free:
+            with self._arrived:
+                begun = test.package in self._free
+            if not begun:
+                self._make_way(test.package)
             with self._arrived:
                 if test.package not in self._free:
                     self._begin_free(test.package, env)
@@ -195,10 +218,20 @@ class Runner:
                 return self._free[test.package]
         return self._gated_lane(test, env)
 
+    def _make_way(self, package: str) -> None:
+        """Let the package's processes end first: as with go test, never two of one package at once."""
+        for lane in self._living(package):
+            lane.close()
+            lane.join()
+
+    def _living(self, package: str) -> list[Lane]:
+        return [lane for lane in self._lanes if lane.launch.package == package and lane.is_alive()]
+
     def _gated_lane(self, test: Test, env: Mapping[str, str]) -> Lane:
         key = (test.package, tuple(sorted(env.items())))
         lane = self._gated.get(key)
         if lane is None or not lane.may_get_more or not lane.is_alive():
+            self._make_way(test.package)
             lane = self._gated[key] = self._start(test, env)
         return lane
 
@@ -210,9 +243,8 @@ class Runner:
         *,
         free: bool = False,
     ) -> Lane:
-        environ = {**os.environ, **env}
-        for name in _PYTESTS_OWN:
-            environ.pop(name, None)
+        around = self._environ if free and not env else _environment()
+        environ = {**around, **env}
 
         def launch(plain: str) -> Launch:
             made = self._launch(test, environ, plain)
@@ -227,41 +259,47 @@ class Runner:
             ended=self._free_ended if free else None,
             prepared=bool(groups),
         )
-        self._environ[lane] = environ
-        self._lanes.append(lane)
+        self._began[lane] = (around, env)
         for group in groups:
             lane.put(group)
         if groups:
             lane.close()
         lane.start()
+        self._lanes.append(lane)
         return lane
 
     def _begin_free(self, package: str, env: Mapping[str, str]) -> None:
         with contextlib.suppress(ValueError):
             self._queue.remove(package)
         groups = [Group(tests, times=self._count) for tests in self.plans[package].groups]
+        self._free[package] = self._start(groups[0].tests[0], env, groups, free=True)
+        self._busy += 1
         for group in groups:
             self._submitted.update(group.tests)
-        self._busy += 1
-        self._free[package] = self._start(groups[0].tests[0], env, groups, free=True)
 
     def _fill(self) -> None:
         """Run as many packages ahead as there are jobs."""
-        while self._ahead and not self._closed and self._queue and self._busy < self._jobs:
-            self._begin_free(self._queue[0], {})
+        while self._ahead and not self._closed and self._busy < self._jobs:
+            package = next((name for name in self._queue if not self._living(name)), None)
+            if package is None:
+                return
+            self._begin_free(package, {})
 
     def _free_ended(self) -> None:
         with self._arrived:
             self._busy -= 1
-            self._fill()
+            # What cannot begin here begins, or says why, when its first item asks for it.
+            with contextlib.suppress(Exception):
+                self._fill()
 
     def _group_for(self, test: Test, lane: Lane, test_env: Mapping[str, str | None]) -> Group:
         """Variables that fixtures changed since the process began reach the test as well."""
-        began = self._environ[lane]
+        around, own = self._began[lane]
+        now = _environment()
         env: dict[str, str | None] = {
-            name: value
-            for name, value in os.environ.items()
-            if name not in _PYTESTS_OWN and began.get(name) != value
+            name: now.get(name)
+            for name in around.keys() | now.keys()
+            if name not in own and around.get(name) != now.get(name)
         }
         env |= test_env
         planned = self._planned.get(test)

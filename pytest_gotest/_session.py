@@ -170,6 +170,7 @@ class GoSession:
             and self.echo is None
             and not getattr(option, "maxfail", 0)
             and not getattr(option, "usepdb", False)
+            and not getattr(option, "setuponly", False)
             and not self._timed()
         )
         return Runner(
@@ -266,8 +267,12 @@ class GoSession:
         test_env = item.funcargs.get("gotest_test_env", {})
         return self.runner.result_for(item.test, env, test_env, alive)  # type: ignore[arg-type]
 
-    def finish(self, item: GoItem) -> None:
-        """The last test of its package is over: what went wrong beside the tests is told here."""
+    def over(self, item: GoItem) -> None:
+        """An item is torn down. After a package's last one, what went wrong beside its tests is told."""
+        if self.runner is not None:
+            self.runner.release(item.test)
+        if not item.last:
+            return
         problems: list[str] = []
         if self.replayed is not None and self.ran:
             problems = self.replayed.take_problems(item.test.package)

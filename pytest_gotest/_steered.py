@@ -45,11 +45,12 @@ class SteeredRun(Run):
         self._left_to_run = 0
         self._state: tuple[str, ...] = ()
         self._goroutines = 0
-        self._finished: dict[str, str] = {}
+        self._finished: dict[Test, str] = {}
         self._filter = EventFilter()
         self._channel = Channel()
         try:
-            env = {**self.launch.env, **self._channel.environment(_FUZZ_ROUNDS)}
+            rounds = max(_FUZZ_ROUNDS, self.launch.count)
+            env = {**self.launch.env, **self._channel.environment(rounds)}
             self._start(self.launch.argv(Group(())), env, self._channel.child_fds)
         except BaseException:
             self._channel.close()
@@ -130,16 +131,16 @@ class SteeredRun(Run):
         """Hand out the next group that this phase can run, or end the phase, or stand still."""
         if self.group is not None or self._over.get(self._phase, True):
             return
-        group = self.work.take(self._fits)
+        group, more = self.work.next(self._fits)
         while group is not None and not (group := self._without_strangers(group)).tests:
-            group = self.work.take(self._fits)
+            group, more = self.work.next(self._fits)
         if group is not None:
             self.group, self._left_to_run = group, group.times
             self._expect(group)
             if not group.again:
                 self._history.append(group)
             self._order(group)
-        elif self.work.waiting or not self.work.may_get_more:
+        elif not more:
             self._over[self._phase] = True
             self._deadline = time.monotonic() + self.launch.timeout
             self._channel.send()
@@ -174,32 +175,56 @@ class SteeredRun(Run):
     # Verdicts
 
     def _conclude(self, group: Group, ready: Ready, left: list[str]) -> None:
-        self._failed = self._failed or not ready.ok
         if self.launch.hold:
+            self._failed = self._failed or not ready.ok
             return
         if group.again:
             self._compare(group.tests)
             return
         alone = len(group.tests) == 1
+        told = [test.name for test in group.tests if self._finished_late(test)]
         for test in self._open_tests(group):
             result = self._result(test, self.tests.tests.get(test.name), ok=ready.ok)
             if alone:
                 result = replace(result, left=tuple(left))
                 if group.times == 1 and test.kind is not Kind.BENCHMARK:
                     result = replace(result, seconds=ready.seconds)
+            if alone and not ready.ok and result.verdict != FAIL:
+                # A data race after its end, say: testing charges it to what stands around the test.
+                problem = "the test ended, and then its process said that it failed"
+                result = replace(result, verdict=FAIL, problem=problem, evidence=self._tail())
             self._deliver(test, result)
+        if (
+            not ready.ok
+            and not told
+            and FAIL not in {self._finished.get(test) for test in group.tests}
+        ):
+            names = ", ".join(test.name for test in group.tests)
+            self._say(f"a failure that is no test's own, while these ran: {names}\n{self._tail()}")
         for test in group.tests:
             self.tests.forget(test.name)
+
+    def _finished_late(self, test: Test) -> bool:
+        """Whether a test that was reported said something worse afterwards."""
+        record = self.tests.tests.get(test.name)
+        late = (
+            record is not None and record.verdict == FAIL and self._finished.get(test, FAIL) != FAIL
+        )
+        if late:
+            self._say(
+                f"{test.name} had been reported, and then it failed:\n{record and record.output}"
+            )
+        return late
 
     def _compare(self, tests: Iterable[Test]) -> None:
         """Of a later round only a failure is news: the first one has been reported."""
         for test in tests:
             record = self.tests.forget(test.name)
-            if record and record.verdict == FAIL and self._finished.get(test.name) != FAIL:
+            if record and record.verdict == FAIL and self._finished.get(test) != FAIL:
                 self._say(f"{test.name} failed when TestMain ran the tests again:\n{record.output}")
 
     def _deliver(self, test: Test, result: Result) -> None:
-        self._finished[test.name] = result.verdict
+        self._finished[test] = result.verdict
         super()._deliver(test, result)
 
     # The end
@@ -223,12 +248,17 @@ class SteeredRun(Run):
                 f"process died ({exit}) when TestMain ran {names} again\n{self._tail()}{dump}"
             )
         elif group is not None:
+            if not self._overdue and not any(t.name in self.tests.tests for t in group.tests):
+                self._died_between(exit)
             self._group_died(group, exit, dump)
         elif not self._over.get(self._phase, False):
-            last = next(reversed(self._finished), "no test")
-            self._say(f"process died ({exit}) between two tests, after {last}\n{self._tail()}")
+            self._died_between(exit)
         else:
             self._judge_end(exit, dump)
+
+    def _died_between(self, exit: Exit) -> None:
+        last = next((test.name for test in reversed(self._finished)), "no test")
+        self._say(f"process died ({exit}) between two tests, after {last}\n{self._tail()}")
 
     def _all(self, result: Result) -> None:
         """No test can run in this package."""
