@@ -7,19 +7,24 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
+import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, Any
 
 from filelock import FileLock
 
-from pytest_gotest import _harness
+from pytest_gotest import __version__, _harness
 from pytest_gotest._errors import BuildError, GotestError
+from pytest_gotest._manifest import FIELDS, Made, Manifest, identity
+from pytest_gotest._manifest import inputs as manifest_inputs
 from pytest_gotest._settings import Settings
-from pytest_gotest._toolchain import GoEnv, Package, Toolchain
+from pytest_gotest._toolchain import GoEnv, Package, Toolchain, objects
 
 # What `go test` runs of vet (cmd/go/internal/test/test.go, defaultVetFlags) up to Go 1.23, whose vet cannot see an overlay.
 _OLD_VET = ("atomic", "bool", "buildtags", "directive", "errorsas", "ifaceassert", "nilfunc", "printf", "stringintconv")  # fmt: skip
@@ -29,6 +34,13 @@ _VET_SEES_OVERLAY = (1, 24)
 _HARNESS = re.compile(
     r"zz_gotest_harness|\bharness-[0-9a-f]{16}\.go|\bmain\.(?:tests|fuzzTargets|examples)\b"
 )
+
+_PLAIN_FLAGS = frozenset((
+    "asmflags", "buildvcs=auto", "buildvcs=false", "cover", "covermode", "gcflags", "ldflags", "mod", "modcacherw",
+    "msan", "p", "race", "tags", "trimpath", "v", "vet", "x",
+))  # fmt: skip
+
+_TOOLS = ("asm", "cgo", "compile", "link", "vet")
 
 _HEADING = re.compile(r"# (\[)?([^\s\]]+)(?: \[([^\]]+)\])?\]?$")
 
@@ -166,15 +178,100 @@ class Builder:
             overlay = self._overlay(root, env, everyone, place.parent.parent / "overlay")
             lock = FileLock(place / ".lock")
             with lock:
-                for number, members in rounds(packages, everyone).items():
-                    self._round(root, env, members, place / str(number), overlay, built)
+                self._bring_up(root, env, packages, everyone, place, overlay, built)
         except OSError as error:
             raise BuildError(
                 f"the cache directory {self._settings.cache_dir} cannot be used: {error}",
                 hint="name one that can be written with --gotest-cache-dir, or make room there",
             ) from error
-        if env.version < _VET_SEES_OVERLAY and not self._has_flag("vet", env):
-            self._old_vet(root, packages, built)
+
+    def _bring_up(
+        self,
+        root: str,
+        env: GoEnv,
+        packages: list[Package],
+        everyone: list[Package],
+        place: Path,
+        overlay: Path,
+        built: Built,
+    ) -> None:
+        """Let go build what its manifest does not show to be current, and note of what that was made."""
+        numbered = {
+            package.import_path: (package, place / str(number) / executable(package.import_path))
+            for number, members in rounds(packages, everyone).items()
+            for package in members
+        }
+        manifest = Manifest.read(place / "manifest.json", self._facts(root, env, overlay))
+        for path, (_, binary) in list(numbered.items()):
+            made = manifest.made.get(path)
+            if made is None:
+                continue
+            if manifest.is_current(path, binary):
+                built.binaries[path] = Binary(str(binary), made.plain)
+                del numbered[path]
+            elif made.identity != identity(binary):
+                # Neither ours nor known to be whole, and go would look at no more than its first bytes.
+                binary.unlink(missing_ok=True)
+        stale = [package for package, _ in numbered.values()]
+        if not stale:
+            return
+        began = time.time_ns()
+        with self._listing(root, env, stale, overlay) as listed:
+            for number, members in rounds(stale, everyone).items():
+                self._round(root, env, members, place / str(number), overlay, built)
+            if env.version < _VET_SEES_OVERLAY and not self._has_flag("vet", env):
+                self._old_vet(root, stale, built)
+            inputs = manifest_inputs(listed(), env.gowork)
+        manifest.record(
+            {
+                path: Made(identity(binary), built.binaries[path].plain, inputs[path])
+                for path, (_, binary) in numbered.items()
+                if path in built.binaries and path in inputs
+            },
+            began,
+        )
+        with contextlib.suppress(OSError):  # then go is asked again
+            manifest.write(place / "manifest.json")
+
+    def _facts(self, root: str, env: GoEnv, overlay: Path) -> str:
+        """A digest of what the binaries of one directory have in common, beside their inputs."""
+        tools = Path(env.goroot, "pkg", "tool", f"{env.goos}_{env.goarch}")
+        compiler = shutil.which(env.cc.partition(" ")[0], path=self._toolchain.environ.get("PATH"))
+        stats = [
+            identity(path) for path in (*(tools / name for name in _TOOLS), Path(compiler or "/"))
+        ]
+        facts = (__version__, self._toolchain.fingerprint(root), stats, str(overlay))
+        return hashlib.sha256(repr(facts).encode("utf-8", "surrogateescape")).hexdigest()
+
+    @contextlib.contextmanager
+    def _listing(
+        self, root: str, env: GoEnv, packages: list[Package], overlay: Path
+    ) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+        """Beside the build, ask go what the packages are made of. Nothing, where flags name what cannot be seen."""
+        if not plain_flags((*self._settings.build_args, *_harness.split_goflags(env.goflags))):
+            yield list
+            return
+        arguments = ["list", "-e", "-deps", "-test", f"-json={FIELDS}", *list_flags(self._settings)]
+        patterns = [package.pattern for package in packages]
+        with tempfile.TemporaryFile() as said:
+            process = self._start(
+                [*arguments, f"-overlay={overlay}", *patterns], root, said, subprocess.DEVNULL
+            )
+
+            def listed() -> list[dict[str, Any]]:
+                process.wait()
+                said.seek(0)
+                return (
+                    objects(said.read().decode("utf-8", "replace"))
+                    if not process.returncode
+                    else []
+                )
+
+            try:
+                yield listed
+            finally:
+                process.kill()
+                process.wait()
 
     def _round(
         self,
@@ -229,14 +326,7 @@ class Builder:
 
     def _run(self, arguments: Sequence[str], root: str, packages: int) -> tuple[int, str]:
         began = time.monotonic()
-        process = subprocess.Popen(
-            [self._toolchain.go, *arguments],
-            cwd=root,
-            env=dict(self._toolchain.environ, PWD=root),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+        process = self._start(arguments, root, subprocess.PIPE, subprocess.STDOUT)
         try:
             while True:
                 try:
@@ -252,6 +342,18 @@ class Builder:
             process.wait()
             raise
         return process.returncode, _plain_text(said.decode("utf-8", "replace"))
+
+    def _start(
+        self, arguments: Sequence[str], root: str, stdout: int | IO[bytes], stderr: int
+    ) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [self._toolchain.go, *arguments],
+            cwd=root,
+            env=dict(self._toolchain.environ, PWD=root),
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+        )
 
     def _blame(self, root: str, packages: list[Package], code: int, said: str) -> dict[str, str]:
         """Import path -> what is wrong with it. A dependency's complaint goes to all that import it."""
@@ -355,6 +457,12 @@ class Builder:
         facts = (root, env, self.flags(env))
         name = re.sub(r"[^\w.-]", "_", os.path.basename(root))[:40]
         return f"{name}-{hashlib.sha256(repr(facts).encode()).hexdigest()[:16]}"
+
+
+def plain_flags(flags: Sequence[str]) -> bool:
+    """Whether these build flags decide by their words alone, or name files and tools that nobody here watches."""
+    words = [flag.lstrip("-") for flag in flags if flag.startswith("-")]
+    return all(word in _PLAIN_FLAGS or word.partition("=")[0] in _PLAIN_FLAGS for word in words)
 
 
 def list_flags(settings: Settings) -> list[str]:

@@ -11,16 +11,16 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pytest_gotest import __version__, _source
 from pytest_gotest._errors import DiscoveryError
+from pytest_gotest._files import write_whole
 from pytest_gotest._source import SourceFile
-from pytest_gotest._toolchain import LIST_VARIABLES, Package, Toolchain
+from pytest_gotest._toolchain import Package, Toolchain
 
 _SKIPPED = ("testdata", "vendor")
 
@@ -190,31 +190,10 @@ class Catalog:
         """One hash over all that `go list` depends on."""
         said = hashlib.sha256()
         said.update(repr((__version__, self._flags)).encode())
-        go = os.stat(self._toolchain.go)
-        said.update(repr((self._toolchain.go, go.st_mtime_ns, go.st_size)).encode())
-        environ = self._toolchain.environ
-        said.update(repr([environ.get(name) for name in LIST_VARIABLES]).encode())
-        for name in (*_settings_files(environ), *_above(root, "go.work")):
-            with contextlib.suppress(OSError):
-                said.update(Path(name).read_bytes())
+        said.update(self._toolchain.fingerprint(root).encode())
         for line in _tree(root):
             said.update(line.encode("utf-8", "surrogateescape"))
         return said.hexdigest()
-
-
-def _settings_files(environ: Mapping[str, str]) -> Iterator[str]:
-    """Where ``go env -w`` keeps what it was told (cmd/go/internal/cfg/cfg.go, EnvFile)."""
-    home = environ.get("HOME", "")
-    if given := environ.get("GOENV"):
-        yield given
-    else:
-        yield os.path.join(environ.get("XDG_CONFIG_HOME") or f"{home}/.config", "go/env")
-        yield f"{home}/Library/Application Support/go/env"
-
-
-def _above(directory: str, name: str) -> Iterator[str]:
-    for above in (Path(directory), *Path(directory).parents):
-        yield str(above / name)
 
 
 def _tree(root: str) -> Iterator[str]:
@@ -251,17 +230,11 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _write(module: _Module) -> None:
-    """Whole or not at all: two sessions may write at once."""
-    module.cache_file.parent.mkdir(parents=True, exist_ok=True)
     data = {
         "version": __version__,
         "stamp": module.stamp,
         "packages": [package.to_dict() for package in module.found],
         "sources": {path: kept for path, kept in module.sources.items() if os.path.exists(path)},
     }
-    with tempfile.NamedTemporaryFile(
-        "w", dir=module.cache_file.parent, prefix=module.cache_file.name, delete=False
-    ) as file:
-        # Not json.dump, which leaves json's C encoder aside and took three times as long.
-        file.write(json.dumps(data, separators=(",", ":")))
-    os.replace(file.name, module.cache_file)
+    # Not json.dump, which leaves json's C encoder aside and took three times as long.
+    write_whole(module.cache_file, json.dumps(data, separators=(",", ":")).encode())

@@ -36,7 +36,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -44,6 +43,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from pytest_gotest._errors import BuildError, ProcessError
+from pytest_gotest._files import write_whole
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -113,10 +113,7 @@ def _store(directory: Path, stem: str, suffix: str, text: str) -> Path:
     content = text.encode("utf-8", "surrogateescape")
     path = directory / f"{stem}-{hashlib.sha256(content).hexdigest()[:16]}{suffix}"
     if not path.exists():
-        handle, temporary = tempfile.mkstemp(dir=directory, prefix=".", suffix=suffix)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.replace(temporary, path)
+        write_whole(path, content)
     return path.absolute()
 
 

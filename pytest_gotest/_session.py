@@ -62,7 +62,7 @@ class GoSession:
     @property
     def toolchain(self) -> Toolchain:
         if self._toolchain is None:
-            self._toolchain = Toolchain(find_go(), dict(os.environ))
+            self._toolchain = Toolchain(find_go(), dict(os.environ), self.settings.cache_dir)
         return self._toolchain
 
     @property

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from pytest_gotest._errors import DiscoveryError, ToolchainError
+from pytest_gotest._files import write_whole
 
 # What `go env` is asked for: all that the plugin itself decides by.
 _ENV = ("GOVERSION", "GOROOT", "GOOS", "GOARCH", "GOFLAGS", "GOWORK", "CGO_ENABLED", "CC", "GOENV")
 
-# Variables that change what `go list` answers, beside the files it reads.
-LIST_VARIABLES = (
-    "GOFLAGS", "GOOS", "GOARCH", "GOAMD64", "GOARM", "CGO_ENABLED", "CC", "GOTOOLCHAIN", "GOWORK",
-    "GO111MODULE", "GOEXPERIMENT", "GOROOT", "GOENV", "GOPATH", "GOMODCACHE",
-)  # fmt: skip
+# Variables that change what a go command answers or builds: those of `go help environment`...
+_STEERING = re.compile(r"(GO(?!TEST_)|CGO_|PKG_CONFIG)\w*|CC|CXX|FC|AR|HOME|XDG_CONFIG_HOME")
+# ...but for those that only concern how it, or a program built by it, runs.
+_RUNNING = frozenset(("GOCACHE", "GOCOVERDIR", "GOGC", "GOMAXPROCS", "GOMEMLIMIT", "GOTMPDIR", "GOTRACEBACK"))  # fmt: skip
 
 _FIELDS = (
     "Dir,ImportPath,Name,TestGoFiles,XTestGoFiles,IgnoredGoFiles,GoFiles,CgoFiles,Error,Module"
@@ -110,12 +114,47 @@ def find_go(environ: Mapping[str, str] = os.environ) -> str:
 
 
 class Toolchain:
-    """One go command, used with one environment."""
+    """One go command, used with one environment. What ``go env`` says is remembered in ``cache_dir``, if there is one."""
 
-    def __init__(self, go: str, environ: Mapping[str, str]) -> None:
+    def __init__(self, go: str, environ: Mapping[str, str], cache_dir: Path | None = None) -> None:
         self.go = go
         self.environ = environ
+        self._cache_dir = cache_dir
         self._envs: dict[str, GoEnv] = {}
+        self._fingerprints: dict[str, str] = {}
+
+    def fingerprint(self, root: str) -> str:
+        """A digest of what go commands in ``root`` depend on beside the source files.
+
+        The command, the variables that steer it, what ``go env -w`` keeps, the go.mod, a go.work
+        that may govern it, and which C compiler there is, for without one CGO_ENABLED is 0.
+        """
+        if root not in self._fingerprints:
+            steering = sorted(
+                (name, value)
+                for name, value in self.environ.items()
+                if _STEERING.fullmatch(name) and name not in _RUNNING
+            )
+            path = self.environ.get("PATH", os.defpath)
+            compilers = [shutil.which(name, path=path) for name in ("gcc", "clang")]
+            release = os.path.join(os.path.dirname(os.path.realpath(self.go)), os.pardir, "go.env")
+            said = hashlib.sha256(
+                repr((root, self.go, steering, compilers)).encode("utf-8", "surrogateescape")
+            )
+            for name in (self.go, release):
+                with contextlib.suppress(OSError):
+                    stat = os.stat(name)
+                    said.update(repr((stat.st_ino, stat.st_mtime_ns, stat.st_size)).encode())
+            for name in (
+                *_settings_files(self.environ),
+                *_above(root, "go.work"),
+                f"{root}/go.mod",
+            ):
+                with contextlib.suppress(OSError):
+                    content = Path(name).read_bytes()
+                    said.update(repr((name, content)).encode("utf-8", "surrogateescape"))
+            self._fingerprints[root] = said.hexdigest()
+        return self._fingerprints[root]
 
     def run(self, arguments: Sequence[str], cwd: str) -> subprocess.CompletedProcess[str]:
         """Run a go command that ends by itself; stdin is closed, output is text."""
@@ -132,10 +171,15 @@ class Toolchain:
     def env(self, root: str) -> GoEnv:
         """``go env`` in ``root``; raises `ToolchainError` when the module asks for a go that cannot be had."""
         if root not in self._envs:
-            done = self.run(["env", "-json", *_ENV], root)
-            if done.returncode:
-                raise toolchain_error(root, done.stderr)
-            said = json.loads(done.stdout)
+            said = self._remembered(root)
+            if not said:
+                done = self.run(["env", "-json", *_ENV], root)
+                if done.returncode:
+                    raise toolchain_error(root, done.stderr)
+                said = json.loads(done.stdout)
+                if self._cache_dir is not None:
+                    with contextlib.suppress(OSError):  # then it costs the time to ask again
+                        write_whole(self._env_file(root), json.dumps(said).encode())
             self._envs[root] = GoEnv(
                 goversion=said["GOVERSION"],
                 goroot=said["GOROOT"],
@@ -148,6 +192,20 @@ class Toolchain:
             )
         return self._envs[root]
 
+    def _remembered(self, root: str) -> dict[str, str]:
+        if self._cache_dir is None:
+            return {}
+        try:
+            said = json.loads(self._env_file(root).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        usable = isinstance(said, dict) and said.keys() >= set(_ENV)
+        return said if usable and os.path.isdir(said["GOROOT"]) else {}
+
+    def _env_file(self, root: str) -> Path:
+        assert self._cache_dir is not None
+        return self._cache_dir / "env" / f"{self.fingerprint(root)[:32]}.json"
+
     def packages(self, root: str, patterns: Sequence[str], flags: Sequence[str]) -> list[Package]:
         """The packages that match ``patterns`` in the module at ``root``, those with errors included.
 
@@ -155,7 +213,7 @@ class Toolchain:
         for a toolchain that is not there.
         """
         done = self.run(["list", "-e", "-find", f"-json={_FIELDS}", *flags, "--", *patterns], root)
-        listed = _objects(done.stdout)
+        listed = objects(done.stdout)
         if done.returncode and not listed:
             if "toolchain" in done.stderr or "requires go >=" in done.stderr:
                 raise toolchain_error(root, done.stderr)
@@ -174,7 +232,22 @@ def toolchain_error(root: str, said: str) -> ToolchainError:
     )
 
 
-def _objects(text: str) -> list[dict[str, object]]:
+def _settings_files(environ: Mapping[str, str]) -> Iterator[str]:
+    """Where ``go env -w`` keeps what it was told (cmd/go/internal/cfg/cfg.go, EnvFile)."""
+    home = environ.get("HOME", "")
+    if given := environ.get("GOENV"):
+        yield given
+    else:
+        yield os.path.join(environ.get("XDG_CONFIG_HOME") or f"{home}/.config", "go/env")
+        yield f"{home}/Library/Application Support/go/env"
+
+
+def _above(directory: str, name: str) -> Iterator[str]:
+    for above in (Path(directory), *Path(directory).parents):
+        yield str(above / name)
+
+
+def objects(text: str) -> list[dict[str, Any]]:
     """The JSON objects that go writes one after another, without commas."""
     decoder, position, found = json.JSONDecoder(), 0, []
     while (position := text.find("{", position)) >= 0:

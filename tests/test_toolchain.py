@@ -230,3 +230,57 @@ def test_a_module_that_cannot_be_read_is_an_error_with_gos_words(
     with pytest.raises(DiscoveryError, match=said) as caught:
         Toolchain(GO, {**os.environ, **environ}).packages(root, ["./..."], [])
     assert root in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GOFLAGS", "-tags=x"),
+        ("GOEXPERIMENT", "rangefunc"),
+        ("GOAMD64", "v3"),
+        ("GOTOOLCHAIN", "go1.22.12"),
+        ("GODEBUG", "x509sha1=1"),
+        ("CGO_ENABLED", "0"),
+        ("CGO_CFLAGS", "-O1"),
+        ("CC", "clang"),
+        ("PKG_CONFIG_PATH", "/x"),
+        ("PATH", "/nowhere"),
+    ],
+)
+def test_a_fingerprint_tells_environments_apart(tmp_path: Path, name: str, value: str) -> None:
+    environ = {**os.environ, "GOWORK": "off"}
+    before = Toolchain(GO, environ).fingerprint(str(tmp_path))
+    assert Toolchain(GO, {**environ, name: value}).fingerprint(str(tmp_path)) != before
+
+
+@pytest.mark.parametrize("name", ["GOMAXPROCS", "GOTEST_X", "GOTRACEBACK", "LANG", "DATABASE_URL"])
+def test_a_fingerprint_knows_no_variable_that_steers_no_build(tmp_path: Path, name: str) -> None:
+    before = Toolchain(GO, dict(os.environ)).fingerprint(str(tmp_path))
+    assert Toolchain(GO, {**os.environ, name: "5"}).fingerprint(str(tmp_path)) == before
+
+
+def test_what_go_env_says_is_remembered_until_something_it_depends_on_changes(
+    tmp_path: Path,
+) -> None:
+    log = tmp_path / "log"
+    go = tmp_path / "go"
+    go.write_text(f'#!/bin/sh\necho "$1" >> {log}\nexec {GO} "$@"\n')
+    go.chmod(0o755)
+    root = tmp_path / "m"
+    root.mkdir()
+    (root / "go.mod").write_text("module m\n\ngo 1.22\n")
+    environ = dict(os.environ)
+
+    def ask() -> tuple[str, int]:
+        log.unlink(missing_ok=True)
+        env = Toolchain(str(go), environ, tmp_path / "cache").env(str(root))
+        return env.gowork, len(log.read_text().split()) if log.exists() else 0
+
+    assert [ask()[1], ask()[1]] == [1, 0]
+    (tmp_path / "go.work").write_text("go 1.22\n\nuse ./m\n")
+    assert ask() == (str(tmp_path / "go.work"), 1)
+    environ["GOFLAGS"] = "-tags=x"
+    assert ask()[1] == 1
+    for kept in (tmp_path / "cache" / "env").iterdir():
+        kept.write_text("{")
+    assert [ask()[1], ask()[1]] == [1, 0]
