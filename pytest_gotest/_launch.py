@@ -63,16 +63,13 @@ def binary_launch(
     hold: bool = False,
 ) -> Launch:
     """Run a test binary as cmd/go does (cmd/go/internal/test/test.go, runTestActor)."""
-    common = [
-        binary.path,
-        "-test.paniconexit0",
-        f"-test.timeout={_FAR_OFF}",
-        "-test.v=test2json",
-        *(["-test.short"] if settings.short else []),
-    ]
     harness = not binary.plain
 
     def argv(group: Group) -> list[str]:
+        limit = _FAR_OFF if harness else _bound(group, settings)
+        common = [binary.path, "-test.paniconexit0", f"-test.timeout={limit}", "-test.v=test2json"]
+        if settings.short:
+            common.append("-test.short")
         chosen: list[str] = []
         if not harness:
             chosen = _choose(group, prefix="-test.")

@@ -165,7 +165,7 @@ def state(one: str) -> tuple[str, int]:
 
 
 class _Look:
-    """What was seen of files and directories. Times are nanoseconds.
+    """What was seen of files and directories. ``newest``, in nanoseconds, is of changes, which nobody sets as he likes.
 
     A directory's own time tells when a name in it came or went. It counts for ``newest`` and has no
     part in the lines: tests write files beside sources, and that makes no other binary.
@@ -208,7 +208,7 @@ class _Look:
     def _entries(self, path: str) -> list[os.DirEntry[str]]:
         try:
             stat = os.stat(path)
-            self.newest = max(self.newest, stat.st_mtime_ns, stat.st_ctime_ns)
+            self.newest = max(self.newest, stat.st_ctime_ns)
             with os.scandir(path) as entries:
                 return list(entries)
         except OSError as error:
@@ -221,9 +221,11 @@ class _Look:
         except OSError as error:
             self.lines.append((path, error.errno))
             return
-        changed, written = stat.st_ctime_ns, stat.st_mtime_ns
-        self.lines.append((path, stat.st_ino, stat.st_size, stat.st_mode, written, changed))
-        self.newest = max(self.newest, written, changed)
+        changed = stat.st_ctime_ns
+        self.lines.append(
+            (path, stat.st_ino, stat.st_size, stat.st_mode, stat.st_mtime_ns, changed)
+        )
+        self.newest = max(self.newest, changed)
 
 
 def inputs(listed: Iterable[Mapping[str, Any]], gowork: str) -> dict[str, frozenset[str]]:

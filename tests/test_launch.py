@@ -229,7 +229,12 @@ def test_a_subtest_is_filtered_beside_the_harness() -> None:
 def test_a_binary_without_the_harness_is_given_the_names(
     group: Group, arguments: list[str]
 ) -> None:
-    assert binary_argv(group, plain="it is another Go") == [*COMMON, *arguments]
+    program, panics, limit, verbose, *chosen = binary_argv(group, plain="it is another Go")
+    assert ([program, panics, verbose], chosen) == ([*COMMON[:2], COMMON[3]], arguments)
+    # It ends by itself if pytest is killed, long after its own limit would have been told.
+    seconds = int(limit.removeprefix("-test.timeout=").removesuffix("s"))
+    tests = sum(test.timeout for test in group.tests) * group.times
+    assert tests + 60 <= seconds < tests + 3600
 
 
 def test_a_binary_runs_where_and_with_what_go_test_gives_it() -> None:
