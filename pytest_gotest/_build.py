@@ -19,7 +19,7 @@ from filelock import FileLock
 from pytest_gotest import _harness
 from pytest_gotest._errors import BuildError, GotestError
 from pytest_gotest._settings import Settings
-from pytest_gotest._toolchain import GoEnv, Package, Toolchain
+from pytest_gotest._toolchain import GoEnv, Package, Toolchain, objects
 
 # What `go test` runs of vet (cmd/go/internal/test/test.go, defaultVetFlags) up to Go 1.23, whose vet cannot see an overlay.
 _OLD_VET = ("atomic", "bool", "buildtags", "directive", "errorsas", "ifaceassert", "nilfunc", "printf", "stringintconv")  # fmt: skip
@@ -294,9 +294,7 @@ class Builder:
             root,
         )
         uses: dict[str, set[str]] = defaultdict(set)
-        decoder, position = json.JSONDecoder(), 0
-        while (position := done.stdout.find("{", position)) >= 0:
-            data, position = decoder.raw_decode(done.stdout, position)
+        for data in objects(done.stdout):
             owner = data.get("ForTest") or data["ImportPath"].removesuffix(".test")
             uses[owner] |= {dep.partition(" ")[0] for dep in data.get("Deps") or ()}
         return uses

@@ -11,11 +11,12 @@ import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from pytest_gotest._errors import DiscoveryError, ToolchainError
 
 # What `go env` is asked for: all that the plugin itself decides by.
-_ENV = ("GOVERSION", "GOROOT", "GOOS", "GOARCH", "GOFLAGS", "GOWORK", "CGO_ENABLED", "CC", "GOENV")
+_ENV = ("GOVERSION", "GOROOT", "GOOS", "GOARCH", "GOFLAGS", "GOWORK", "CGO_ENABLED", "CC")
 
 # Variables that change what `go list` answers, beside the files it reads.
 LIST_VARIABLES = (
@@ -23,9 +24,7 @@ LIST_VARIABLES = (
     "GO111MODULE", "GOEXPERIMENT", "GOROOT", "GOENV", "GOPATH", "GOMODCACHE",
 )  # fmt: skip
 
-_FIELDS = (
-    "Dir,ImportPath,Name,TestGoFiles,XTestGoFiles,IgnoredGoFiles,GoFiles,CgoFiles,Error,Module"
-)
+_FIELDS = "Dir,ImportPath,Name,TestGoFiles,XTestGoFiles,IgnoredGoFiles,Error,Module"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class Package:
 
     ``directory`` is absolute (empty where go refuses its very path); the file names are relative to it. ``root`` is the directory of the
     module's go.mod, from which go commands run. ``error`` is go's own text when the package
-    cannot be loaded, else empty. ``importable`` tells whether it has files that are no tests.
+    cannot be loaded, else empty.
     """
 
     import_path: str
@@ -44,7 +43,6 @@ class Package:
     test_files: tuple[str, ...] = ()
     xtest_files: tuple[str, ...] = ()
     ignored_files: tuple[str, ...] = ()
-    importable: bool = True
     error: str = ""
 
     @property
@@ -155,7 +153,7 @@ class Toolchain:
         for a toolchain that is not there.
         """
         done = self.run(["list", "-e", "-find", f"-json={_FIELDS}", *flags, "--", *patterns], root)
-        listed = _objects(done.stdout)
+        listed = objects(done.stdout)
         if done.returncode and not listed:
             if "toolchain" in done.stderr or "requires go >=" in done.stderr:
                 raise toolchain_error(root, done.stderr)
@@ -174,7 +172,7 @@ def toolchain_error(root: str, said: str) -> ToolchainError:
     )
 
 
-def _objects(text: str) -> list[dict[str, object]]:
+def objects(text: str) -> list[dict[str, Any]]:
     """The JSON objects that go writes one after another, without commas."""
     decoder, position, found = json.JSONDecoder(), 0, []
     while (position := text.find("{", position)) >= 0:
@@ -186,9 +184,9 @@ def _objects(text: str) -> list[dict[str, object]]:
     return found
 
 
-def _package(data: dict[str, object], root: str) -> Package | None:
+def _package(data: dict[str, Any], root: str) -> Package | None:
     def names(field: str) -> tuple[str, ...]:
-        return tuple(data.get(field) or ())  # type: ignore[arg-type]
+        return tuple(data.get(field) or ())
 
     ignored = tuple(name for name in names("IgnoredGoFiles") if name.endswith("_test.go"))
     test_files, xtest_files = names("TestGoFiles"), names("XTestGoFiles")
@@ -209,6 +207,5 @@ def _package(data: dict[str, object], root: str) -> Package | None:
         test_files=test_files,
         xtest_files=xtest_files,
         ignored_files=ignored,
-        importable=bool(names("GoFiles") or names("CgoFiles")),
         error=text,
     )
