@@ -46,7 +46,7 @@ def write(directory: Path, tests: int) -> list[Test]:
 
 def launch(directory: Path) -> Launch:
     toolchain = Toolchain(find_go(), measuring.environment())
-    settings = Settings(enabled=True, cache_dir=directory / ".cache")
+    settings = Settings(cache_dir=directory / ".cache")
     packages = toolchain.packages(str(directory), ["."], ())
     built = Builder(toolchain, settings).build(packages, packages)
     for error in built.errors.values():

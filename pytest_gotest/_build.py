@@ -396,9 +396,7 @@ class Builder:
             root,
         )
         uses: dict[str, set[str]] = defaultdict(set)
-        decoder, position = json.JSONDecoder(), 0
-        while (position := done.stdout.find("{", position)) >= 0:
-            data, position = decoder.raw_decode(done.stdout, position)
+        for data in objects(done.stdout):
             owner = data.get("ForTest") or data["ImportPath"].removesuffix(".test")
             uses[owner] |= {dep.partition(" ")[0] for dep in data.get("Deps") or ()}
         return uses

@@ -189,7 +189,8 @@ class Catalog:
     def _stamp(self, root: str) -> str:
         """One hash over all that `go list` depends on."""
         said = hashlib.sha256()
-        said.update(repr((__version__, self._flags)).encode())
+        # The fields of what is kept change between two releases, and the version does not.
+        said.update(repr((__version__, Package.__slots__, self._flags)).encode())
         said.update(self._toolchain.fingerprint(root).encode())
         for line in _tree(root):
             said.update(line.encode("utf-8", "surrogateescape"))

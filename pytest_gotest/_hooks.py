@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,8 +39,6 @@ class GoHooks:
             config.args[:] = [str(self.replay)]
         if settings.shuffle == -1:
             drawn = getattr(config, "workerinput", {}).get(_SEED) or random.randrange(1 << 31)
-            from dataclasses import replace
-
             self.go.settings = replace(settings, shuffle=drawn)
 
     @pytest.hookimpl(optionalhook=True)

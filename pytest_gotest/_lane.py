@@ -12,13 +12,12 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from pytest_gotest import _listed as listed
-from pytest_gotest import _steered as steered
 from pytest_gotest._launch import Launch
+from pytest_gotest._listed import ListedRun
 from pytest_gotest._outcome import ERROR, Result
 from pytest_gotest._plan import Group, Test
 from pytest_gotest._run import Run
-from pytest_gotest._steered import HarnessRefused
+from pytest_gotest._steered import HarnessRefused, SteeredRun
 
 _FRUITLESS = 3  # processes in a row that may end without a verdict
 
@@ -97,9 +96,7 @@ class Lane(threading.Thread):
         process: Run | None = None
         try:
             while self._wanted():
-                process = (
-                    steered.SteeredRun(self) if self.launch.harness else listed.ListedRun(self)
-                )
+                process = SteeredRun(self) if self.launch.harness else ListedRun(self)
                 self.processes += 1
                 try:
                     with self._changed:

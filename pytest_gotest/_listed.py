@@ -74,10 +74,8 @@ class ListedRun(Run):
             self._deadline = time.monotonic() + self.launch.timeout if idle else None
             self._idle = idle
 
-    def _what_is_late(self) -> str:
-        if self.tests.tests:
-            return f"the process did not end within {self.launch.timeout:g} s of its last test"
-        return super()._what_is_late()
+    def _past_its_tests(self) -> bool:
+        return bool(self.tests.tests)
 
     def _ended(self, exit: Exit, dump: str) -> None:
         group, self.group = self.group, None

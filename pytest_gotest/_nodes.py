@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_gotest import _compat, _report, _source, _subtests
-from pytest_gotest._errors import DirectiveError, DiscoveryError, GotestError, SourceError
-from pytest_gotest._outcome import ERROR, FAIL, PASS, SKIP, Result, Subtest
+from pytest_gotest._errors import DirectiveError, DiscoveryError, GotestError
+from pytest_gotest._outcome import ERROR, FAIL, PASS, SKIP, Result
 from pytest_gotest._plan import Test
 from pytest_gotest._source import DirectiveSet, Kind, SourceFile, TestFunction
 from pytest_gotest._toolchain import Package
@@ -76,12 +76,11 @@ class GoFile(pytest.Module):
                 raise DirectiveError(problem.message, path=shown, line=problem.line)
         if not source.functions and package.error:
             raise DiscoveryError(f"go cannot load {package.import_path}:\n{package.error}")
-        yield from self._items(package, source)
+        yield from self._items(package, source, shown)
 
-    def _items(self, package: Package, source: SourceFile) -> Iterator[pytest.Item]:
+    def _items(self, package: Package, source: SourceFile, shown: str) -> Iterator[pytest.Item]:
         shared: dict[tuple[str, ...], Any] = {}
         bracketed = self.gotest.bracketed(self.path)
-        shown = _relative(self.config, str(self.path))
         for function in source.functions:
             if function.kind is Kind.BENCHMARK and not self.gotest.wants_benchmark(function.name):
                 continue
@@ -282,14 +281,3 @@ def bracketed_ids(config: pytest.Config) -> dict[Path, dict[str, list[str]]]:
             if match["sub"] not in subs:
                 subs.append(match["sub"])
     return found
-
-
-__all__ = [
-    "GoFailed",
-    "GoFile",
-    "GoItem",
-    "SourceError",
-    "Subtest",
-    "amend_report",
-    "bracketed_ids",
-]

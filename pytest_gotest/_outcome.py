@@ -73,13 +73,11 @@ class Record:
     output: Output = field(default_factory=Output)
     verdicts: list[str] = field(default_factory=list)  # one a finished run
     running: bool = False
-    paused: bool = False
     seconds: float = 0.0  # of the longest run, pauses excluded
     attrs: list[tuple[str, str]] = field(default_factory=list)
     artifacts: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     subtests: dict[str, Record] = field(default_factory=dict)  # all descendants, by full name
-    elapsed: float | None = None  # as Go prints it
     since: float | None = None
     spent: float = 0.0
 
@@ -92,10 +90,6 @@ class Record:
     def verdict(self) -> str | None:
         """The worst of all finished runs; None before the first has ended."""
         return max(self.verdicts, key=_WORST.__getitem__) if self.verdicts else None
-
-    @property
-    def everyone(self) -> Iterable[Record]:
-        return (self, *self.subtests.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,13 +260,12 @@ class PackageRun:
         elif action == "run":
             if record.running and record.since is not None:
                 record.note(f"{record.name} was said to start while it ran")
-            record.running, record.paused = True, False
+            record.running = True
             record.since, record.spent = event.time, 0.0
         elif action == "pause":
             self._stop_clock(record, event)
-            record.paused = True
         elif action == "cont":
-            record.since, record.paused = event.time, False
+            record.since = event.time
         elif action in _TERMINAL:
             return self._end(record, event)
         elif action == "attr":
@@ -298,9 +291,8 @@ class PackageRun:
         else:
             record.verdicts.append(event.action)
         self._stop_clock(record, event)
-        record.running = record.paused = False
+        record.running = False
         record.seconds = max(record.seconds, record.spent or event.elapsed or 0.0)
-        record.elapsed = event.elapsed if event.elapsed is not None else record.elapsed
         return True
 
     @staticmethod

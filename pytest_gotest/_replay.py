@@ -54,10 +54,9 @@ class Package:
 
 @dataclass(slots=True)
 class Log:
-    """``strays`` are the lines that belong to no package: what else was written to the same file."""
+    """What a log says, by import path."""
 
     packages: dict[str, Package] = field(default_factory=dict)
-    strays: str = ""
 
     def result(self, import_path: str, name: str) -> Result:
         """What the log says of a test. A package's own failure is an error of its stand-in."""
@@ -99,7 +98,7 @@ class _Reader:
         self.seen = 0
         self._runs: dict[str, PackageRun] = {}
         self._builds: dict[str, list[str]] = defaultdict(list)
-        self._strays: list[str] = []
+        self._strays: list[str] = []  # lines of no package: what else was written to the file
 
     def feed(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -116,10 +115,11 @@ class _Reader:
                 self._strays.append(event.output)
 
     def log(self) -> Log:
-        log = Log(strays="".join(self._strays))
-        told = self._told(log.strays)
+        log = Log()
+        strays = "".join(self._strays)
+        told = self._told(strays)
         # Before Go 1.22 a package that does not build has no event, only its lines among the strays.
-        for match in _BUILD_FAILED.finditer(log.strays):
+        for match in _BUILD_FAILED.finditer(strays):
             self._runs.setdefault(match["package"], PackageRun(match["package"])).closing = FAIL
         for path, run in self._runs.items():
             package = _conclude(run, told.get(path, ""), self._builds)

@@ -248,7 +248,13 @@ class Run(ABC):
         self._kill_at = now + GRACE
 
     def _what_is_late(self) -> str:
+        if self._past_its_tests():
+            return f"the process did not end within {self.launch.timeout:g} s of its last test"
         return f"no test had begun after {self.launch.timeout:g} s"
+
+    @abstractmethod
+    def _past_its_tests(self) -> bool:
+        """Whether a process in which no test runs has had its tests, and only its end is awaited."""
 
     # Deaths
 

@@ -7,7 +7,7 @@ import random
 import re
 import types
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from pytest_gotest._plan import Planned, Test
 from pytest_gotest._replay import Log
 from pytest_gotest._runner import Runner
 from pytest_gotest._settings import Settings
-from pytest_gotest._source import Kind, TestFunction
+from pytest_gotest._source import Kind, SourceFile, TestFunction
 from pytest_gotest._toolchain import Package, Toolchain, find_go
 
 KEY = pytest.StashKey["GoSession"]()
@@ -98,17 +98,22 @@ class GoSession:
         except OSError:
             return set()
 
+    def _sources(self, package: Package, files: Iterable[str]) -> Iterator[SourceFile]:
+        """These files of a package, parsed. One that cannot be read says so where it is collected."""
+        for name in files:
+            try:
+                source = self.catalog.source(Path(package.directory, name))
+            except OSError:
+                continue
+            yield source
+
     def is_second(self, package: Package, file: str, function: TestFunction) -> bool:
         """Whether the external test package declares a test that the package itself has too."""
         if file not in package.xtest_files or not package.test_files:
             return False
         if package.import_path not in self._declared:
             names: dict[str, set[str]] = defaultdict(set)
-            for name in package.test_files:
-                try:
-                    source = self.catalog.source(Path(package.directory, name))
-                except OSError:
-                    continue
+            for source in self._sources(package, package.test_files):
                 for declared in source.functions:
                     names[declared.kind.value].add(declared.name)
             self._declared[package.import_path] = names
@@ -223,12 +228,8 @@ class GoSession:
         )
 
     def _main_may_repeat(self, package: Package) -> bool:
-        for name in (*package.test_files, *package.xtest_files):
-            try:
-                main = self.catalog.source(Path(package.directory, name)).test_main
-            except OSError:
-                continue
-            if main is not None:
+        for source in self._sources(package, (*package.test_files, *package.xtest_files)):
+            if (main := source.test_main) is not None:
                 return main.loops or main.runs > 1
         return False
 

@@ -98,7 +98,6 @@ OPTIONS = (
 class Settings:
     """What the user asked for, checked. Times are seconds."""
 
-    enabled: bool = False
     tags: tuple[str, ...] = ()
     race: bool = False
     build_args: tuple[str, ...] = ()
@@ -181,7 +180,6 @@ def read(config: pytest.Config) -> Settings:
     if bench is not None:
         parsed("bench", re.compile, "off or a regular expression")
     return Settings(
-        enabled=True,
         tags=tuple(tag for given in got["tags"] for tag in re.split(r"[,\s]+", given) if tag),
         race=bool(got["race"]),
         build_args=_words(got["build-arg"], by_name["build-arg"]),

@@ -92,13 +92,6 @@ class TestMain:
     loops: bool
     passed: bool = False
 
-    @property
-    def once(self) -> bool | None:
-        """Whether the tests run at most once; None where the text alone cannot tell."""
-        if self.loops or self.runs > 1 or self.passed:
-            return None
-        return self.runs == 1
-
 
 @dataclass(frozen=True, slots=True)
 class Problem:

@@ -15,9 +15,8 @@ from pytest_gotest._run import Run, Work
 from pytest_gotest._source import Kind
 
 _FUZZ_ROUNDS = 64  # how often each fuzz target may be ordered in one process
-_BEFORE_READY = (
-    1 << 10
-)  # chunks of output read before a gate is acted on: what was written before it
+# Chunks of output read before a gate is acted on: what was written before it.
+_BEFORE_READY = 1 << 10
 
 _LISTS: dict[Kind, _harness.Kind] = {
     Kind.TEST: "tests",
@@ -167,10 +166,8 @@ class SteeredRun(Run):
         indexes = [index for test in group.tests if (index := self._index(test)) is not None]
         self._channel.send(indexes, group.env)
 
-    def _what_is_late(self) -> str:
-        if self._phase and self._over.get(self._phase):
-            return f"the process did not end within {self.launch.timeout:g} s of its last test"
-        return super()._what_is_late()
+    def _past_its_tests(self) -> bool:
+        return self._over.get(self._phase, False)
 
     # Verdicts
 

@@ -20,16 +20,14 @@ from pytest_gotest._errors import DiscoveryError, ToolchainError
 from pytest_gotest._files import write_whole
 
 # What `go env` is asked for: all that the plugin itself decides by.
-_ENV = ("GOVERSION", "GOROOT", "GOOS", "GOARCH", "GOFLAGS", "GOWORK", "CGO_ENABLED", "CC", "GOENV")
+_ENV = ("GOVERSION", "GOROOT", "GOOS", "GOARCH", "GOFLAGS", "GOWORK", "CGO_ENABLED", "CC")
 
 # Variables that change what a go command answers or builds: those of `go help environment`...
 _STEERING = re.compile(r"(GO(?!TEST_)|CGO_|PKG_CONFIG)\w*|CC|CXX|FC|AR|HOME|XDG_CONFIG_HOME")
 # ...but for those that only concern how it, or a program built by it, runs.
 _RUNNING = frozenset(("GOCACHE", "GOCOVERDIR", "GOGC", "GOMAXPROCS", "GOMEMLIMIT", "GOTMPDIR", "GOTRACEBACK"))  # fmt: skip
 
-_FIELDS = (
-    "Dir,ImportPath,Name,TestGoFiles,XTestGoFiles,IgnoredGoFiles,GoFiles,CgoFiles,Error,Module"
-)
+_FIELDS = "Dir,ImportPath,Name,TestGoFiles,XTestGoFiles,IgnoredGoFiles,Error,Module"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ class Package:
 
     ``directory`` is absolute (empty where go refuses its very path); the file names are relative to it. ``root`` is the directory of the
     module's go.mod, from which go commands run. ``error`` is go's own text when the package
-    cannot be loaded, else empty. ``importable`` tells whether it has files that are no tests.
+    cannot be loaded, else empty.
     """
 
     import_path: str
@@ -48,7 +46,6 @@ class Package:
     test_files: tuple[str, ...] = ()
     xtest_files: tuple[str, ...] = ()
     ignored_files: tuple[str, ...] = ()
-    importable: bool = True
     error: str = ""
 
     @property
@@ -259,9 +256,9 @@ def objects(text: str) -> list[dict[str, Any]]:
     return found
 
 
-def _package(data: dict[str, object], root: str) -> Package | None:
+def _package(data: dict[str, Any], root: str) -> Package | None:
     def names(field: str) -> tuple[str, ...]:
-        return tuple(data.get(field) or ())  # type: ignore[arg-type]
+        return tuple(data.get(field) or ())
 
     ignored = tuple(name for name in names("IgnoredGoFiles") if name.endswith("_test.go"))
     test_files, xtest_files = names("TestGoFiles"), names("XTestGoFiles")
@@ -282,6 +279,5 @@ def _package(data: dict[str, object], root: str) -> Package | None:
         test_files=test_files,
         xtest_files=xtest_files,
         ignored_files=ignored,
-        importable=bool(names("GoFiles") or names("CgoFiles")),
         error=text,
     )

@@ -81,3 +81,12 @@ def _add(outcome: Outcome, report: dict[str, Any]) -> None:
         outcome.items[node] = f"{before}+error" if before else "error"
     elif result == "skipped" and when == "setup":
         outcome.items[node] = "xfailed" if report["xfail"] else "skipped"
+
+
+def gone(pid: int) -> bool:
+    """No such process, or a dead one for which nobody has waited yet (an init may reap nobody)."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return True
+    return status.rpartition(")")[2].split()[0] in "ZX"

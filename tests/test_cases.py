@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import run_pytest
+from running import gone, run_pytest
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -27,15 +27,6 @@ def _go_version() -> tuple[int, int]:
     found = re.match(r"go(\d+)\.(\d+)", said)
     assert found, said
     return int(found[1]), int(found[2])
-
-
-def _gone(pid: int) -> bool:
-    """No such process, or a dead one that an init which reaps nobody has inherited."""
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return True
-    return status.rpartition(")")[2].split()[0] == "Z"
 
 
 @pytest.mark.parametrize("isolate", ["auto", "gate", "gotest"])
@@ -95,7 +86,7 @@ def test_pytest_reports_what_the_case_expects(case: Path, isolate: str, tmp_path
     assert outcome.exitstatus == session.get("exitstatus", int(bad)), shown
     if expect.get("processes", {}).get("gone"):
         for pid in (tmp_path / "pids").read_text().split():
-            assert _gone(int(pid)), pid
+            assert gone(int(pid)), pid
 
 
 def test_there_is_a_case_for_every_row() -> None:

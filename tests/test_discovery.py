@@ -14,7 +14,7 @@ import pytest
 from pytest_gotest import __version__, _source
 from pytest_gotest._discovery import Catalog
 from pytest_gotest._errors import DiscoveryError
-from pytest_gotest._toolchain import Toolchain, find_go
+from pytest_gotest._toolchain import Package, Toolchain, find_go
 
 GO = find_go()
 TEST_FILE = 'package {}\n\nimport "testing"\n\nfunc TestA(t *testing.T) {{}}\n'
@@ -157,6 +157,15 @@ def test_go_is_asked_again_with_other(
 ) -> None:
     place.session()
     assert place.session(*flags, **environ) == ["list"]
+
+
+def test_go_is_asked_again_when_another_version_kept_other_fields(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(Package, "__slots__", (*Package.__slots__, "importable"))
+        place.session()
+    assert place.session() == ["list"]
 
 
 def test_other_variables_change_nothing(place: Place) -> None:

@@ -12,19 +12,17 @@ import tracemalloc
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from itertools import groupby, pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recorded import MINORS, STREAMS, expected
 
 from pytest_gotest._events import Event, JsonDecoder, RawDecoder
 
-STREAMS = Path(__file__).parent / "streams"
 RECORD: dict[str, Any] = runpy.run_path(str(STREAMS / "record.py"))
 MODULE = "example.test/streams/"
-MINORS = range(20, 28)
 PACKAGES: list[str] = RECORD["packages"]()
 RAW = [(minor, package) for minor in MINORS for package in PACKAGES]
 
@@ -100,16 +98,6 @@ def verdicts(events: Iterable[Event]) -> dict[str, dict[str, str]]:
         elif event.action == "run":
             tests[event.test] = "none"
     return {package: tests for package, tests in found.items() if tests}
-
-
-def expected(minor: int) -> dict[str, dict[str, str]]:
-    table: dict[str, dict[str, str]] = {}
-    parts = json.loads((STREAMS / "expected.json").read_text(encoding="utf-8"))
-    for since, packages in parts.items():
-        if since == "every Go" or minor >= int(since.removeprefix("since 1.")):
-            for package, tests in packages.items():
-                table.setdefault(package, {}).update(tests)
-    return table
 
 
 # Recorded streams

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from recorded import MINORS, STREAMS, expected
 from running import TESTS, run_pytest
 
-STREAMS = TESTS / "streams"
-MINORS = range(20, 28)
 SAME = {"pass": "passed", "fail": "failed", "skip": "skipped", "none": "failed", "bench": "passed"}
-
-
-def expected(minor: int) -> dict[str, dict[str, str]]:
-    parts = json.loads((STREAMS / "expected.json").read_text(encoding="utf-8"))
-    merged: dict[str, dict[str, str]] = {}
-    for since, packages in parts.items():
-        if since == "every Go" or minor >= int(since.rpartition(".")[2]):
-            for package, verdicts in packages.items():
-                merged.setdefault(package, {}).update(verdicts)
-    return merged
 
 
 @pytest.mark.parametrize("minor", MINORS)

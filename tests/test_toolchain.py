@@ -166,7 +166,7 @@ def test_packages_with_tests_are_listed_with_what_a_session_needs(tmp_path: Path
     )
     found = Toolchain(GO, {**os.environ, "GOFLAGS": "-mod=mod"}).packages(root, ["./..."], [])
     assert found == [
-        Package("example.com/m", "m", root, root, ("m_test.go",), importable=False),
+        Package("example.com/m", "m", root, root, ("m_test.go",)),
         Package(
             "example.com/m/a",
             "a",
@@ -182,7 +182,6 @@ def test_packages_with_tests_are_listed_with_what_a_session_needs(tmp_path: Path
             f"{root}/outside",
             root,
             xtest_files=("outside_test.go",),
-            importable=False,
         ),
     ]
     assert [package.pattern for package in found] == [".", "./a", "./outside"]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from running import gone
 from shopping import Shop, verdicts
 
 TOGGLE = ("TestFirst", "TestSecond", "TestTable", "TestLast")
@@ -95,15 +96,6 @@ def test_what_loading_the_entry_point_costs(record_property: Callable[[str, obje
 
 
 # Ended early
-
-
-def gone(pid: int) -> bool:
-    """Whether a process has ended; one that nobody has waited for yet counts as ended."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return True
-    return state in "ZX"
 
 
 def wait_for(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
