@@ -24,6 +24,9 @@ _TERMINAL = frozenset(_WORST)
 
 _NOTES, _ATTRS = 50, 10_000  # kept of one test
 HEAD, TAIL = 64 << 10, 192 << 10
+# After so many characters in the subtests of one test, each further subtest is kept of shorter.
+_MUCH = 32 << 20
+_SHORT_HEAD, _SHORT_TAIL = 1 << 10, 3 << 10
 
 
 class Output:
@@ -50,6 +53,10 @@ class Output:
             text = text[len(kept) :]
         if not text:
             return
+        if (over := len(text) - self._tail_limit) > 0:
+            self.cut += self._tail_size + over
+            self._tail.clear()
+            self._tail_size, text = 0, text[over:]
         self._tail.append(text)
         self._tail_size += len(text)
         while self._tail_size - len(self._tail[0]) >= self._tail_limit:
@@ -78,6 +85,7 @@ class Record:
     artifacts: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     subtests: dict[str, Record] = field(default_factory=dict)  # all descendants, by full name
+    heard: int = 0  # characters that its subtests wrote
     since: float | None = None
     spent: float = 0.0
 
@@ -210,6 +218,9 @@ class PackageRun:
             record = owner.subtests.get(event.test)
             if record is None:
                 record = owner.subtests[event.test] = Record(event.test)
+                if owner.heard > _MUCH:
+                    record.output = Output(_SHORT_HEAD, _SHORT_TAIL)
+            owner.heard += len(event.output)
         else:
             record = owner
         ended = self._apply(record, event)

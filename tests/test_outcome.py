@@ -177,6 +177,23 @@ def test_output_is_bounded_and_the_cut_is_said() -> None:
     assert output.cut + len(text) > 700_000
 
 
+def test_the_output_of_very_many_subtests_is_bounded_together() -> None:
+    run = PackageRun("m")
+    run.feed(Event("run", test="TestA"))
+    piece = "x" * (200 << 10)
+    for number in range(1000):
+        name = f"TestA/{number}"
+        run.feed(Event("run", test=name))
+        run.feed(Event("output", test=name, output=piece + f"last of {number}\n"))
+        run.feed(Event("output", test=name, output=piece + f"last of {number}\n"))
+        run.feed(Event("fail", test=name))
+    run.feed(Event("fail", test="TestA"))
+    outputs = [str(record.output) for record in run.tests["TestA"].subtests.values()]
+    assert sum(map(len, outputs)) < 64 << 20
+    assert all("cut by pytest-gotest" in output for output in outputs)
+    assert all(output.endswith(f"last of {n}\n") for n, output in enumerate(outputs))
+
+
 def test_one_endless_piece_is_bounded_too() -> None:
     output = Output(head=10, tail=20)
     output.append("x" * 1_000_000)
