@@ -15,7 +15,10 @@ from pathlib import Path
 from pytest_gotest._errors import DiscoveryError, ToolchainError
 
 # What `go env` is asked for: all that the plugin itself decides by.
-_ENV = ("GOVERSION", "GOROOT", "GOOS", "GOARCH", "GOFLAGS", "GOWORK", "CGO_ENABLED", "CC", "GOENV")
+_ENV = (
+    "GOVERSION", "GOROOT", "GOOS", "GOARCH", "GOFLAGS", "GOWORK", "CGO_ENABLED", "CC", "GOENV",
+    "GOMODCACHE",
+)  # fmt: skip
 
 # Variables that change what `go list` answers, beside the files it reads.
 LIST_VARIABLES = (
@@ -76,6 +79,7 @@ class GoEnv:
     gowork: str
     cgo: bool
     cc: str
+    gomodcache: str = ""
 
     @property
     def version(self) -> tuple[int, int]:
@@ -145,6 +149,7 @@ class Toolchain:
                 gowork=said["GOWORK"],
                 cgo=said["CGO_ENABLED"] == "1",
                 cc=said["CC"],
+                gomodcache=said["GOMODCACHE"],
             )
         return self._envs[root]
 
