@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -30,9 +31,11 @@ from pytest_gotest._toolchain import GoEnv, Package, Toolchain, objects
 _OLD_VET = ("atomic", "bool", "buildtags", "directive", "errorsas", "ifaceassert", "nilfunc", "printf", "stringintconv")  # fmt: skip
 _VET_SEES_OVERLAY = (1, 24)
 
-# Our file by the name it is built under, or by the one it is kept under; or what it links to is gone.
+# Our file by the name it is built under, or by the one it is kept under; our package, for no other has that path;
+# or what they link to is gone.
 _HARNESS = re.compile(
-    r"zz_gotest_harness|\bharness-[0-9a-f]{16}\.go|\bmain\.(?:tests|fuzzTargets|examples)\b"
+    r"zz_gotest_harness|\bharness-[0-9a-f]{16}\.go|: its dependency go does not build"
+    r"|\bmain\.(?:tests|fuzzTargets|examples)\b"
 )
 
 _PLAIN_FLAGS = frozenset((
@@ -175,10 +178,10 @@ class Builder:
         place = self._settings.cache_dir / "bin" / self._key(root, env)
         try:
             place.mkdir(parents=True, exist_ok=True)
-            overlay = self._overlay(root, env, everyone, place.parent.parent / "overlay")
+            overlays = self._overlays(root, env, everyone, place.parent.parent / "overlay")
             lock = FileLock(place / ".lock")
             with lock:
-                self._bring_up(root, env, packages, everyone, place, overlay, built)
+                self._bring_up(root, env, packages, everyone, place, overlays, built)
         except OSError as error:
             raise BuildError(
                 f"the cache directory {self._settings.cache_dir} cannot be used: {error}",
@@ -192,7 +195,7 @@ class Builder:
         packages: list[Package],
         everyone: list[Package],
         place: Path,
-        overlay: Path,
+        overlays: Sequence[Callable[[], Path]],
         built: Built,
     ) -> None:
         """Let go build what its manifest does not show to be current, and note of what that was made."""
@@ -201,6 +204,7 @@ class Builder:
             for number, members in rounds(packages, everyone).items()
             for package in members
         }
+        overlay = overlays[0]()
         manifest = Manifest.read(place / "manifest.json", self._facts(root, env, overlay))
         for path, (_, binary) in list(numbered.items()):
             made = manifest.made.get(path)
@@ -218,7 +222,7 @@ class Builder:
         began = time.time_ns()
         with self._listing(root, env, stale, overlay) as listed:
             for number, members in rounds(stale, everyone).items():
-                self._round(root, env, members, place / str(number), overlay, built)
+                self._round(root, env, members, place / str(number), overlays, built)
             if env.version < _VET_SEES_OVERLAY and not self._has_flag("vet", env):
                 self._old_vet(root, stale, built)
             inputs = manifest_inputs(listed(), env.gowork)
@@ -279,24 +283,29 @@ class Builder:
         env: GoEnv,
         packages: list[Package],
         place: Path,
-        overlay: Path,
+        overlays: Sequence[Callable[[], Path]],
         built: Built,
     ) -> None:
         place.mkdir(exist_ok=True)
         before = {package.import_path: _identity(place, package) for package in packages}
-        flags = [f"-overlay={overlay}"]
-        if env.version < _VET_SEES_OVERLAY and not self._has_flag("vet", env):
-            flags.append("-vet=off")
-        code, said = self._go_test(root, packages, place, flags)
-        failed = self._blame(root, packages, code, said) if code else {}
-        plain = {path: text for path, text in failed.items() if _HARNESS.search(text)}
-        if plain:
-            # The harness does not fit this Go: the package's own tests may be sound all the same.
-            again = [package for package in packages if package.import_path in plain]
-            code, said = self._go_test(root, again, place, self._without_harness())
-            for path in plain:
-                del failed[path]
+        old = env.version < _VET_SEES_OVERLAY and not self._has_flag("vet", env)
+        failed: dict[str, str] = {}
+        plain: set[str] = set()
+        again = packages
+        for overlay in (*overlays, None):
+            if overlay is None:
+                plain = {package.import_path for package in again}
+                flags = self._without_harness()
+            else:
+                flags = [f"-overlay={overlay()}", *["-vet=off"] * old]
+            code, said = self._go_test(root, again, place, flags)
+            for package in again:
+                failed.pop(package.import_path, None)
             failed |= self._blame(root, again, code, said) if code else {}
+            # The harness does not fit this Go, or not so: the package's own tests may be sound all the same.
+            again = [p for p in again if _HARNESS.search(failed.get(p.import_path, ""))]
+            if not again:
+                break
         for package in packages:
             path = package.import_path
             binary = place / executable(path)
@@ -421,7 +430,10 @@ class Builder:
                     f"vet refuses {complaint.package}:\n{complaint.text}"
                 )
 
-    def _overlay(self, root: str, env: GoEnv, everyone: list[Package], place: Path) -> Path:
+    def _overlays(
+        self, root: str, env: GoEnv, everyone: list[Package], place: Path
+    ) -> list[Callable[[], Path]]:
+        """What writes an overlay, the cheapest to build first: go may refuse one for reasons of its own."""
         own = _harness.user_overlay(env.goflags, self._settings.build_args)
         existing = _harness.read_overlay(Path(root, own)) if own else {}
         packages = {
@@ -429,7 +441,22 @@ class Builder:
             for package in everyone
             if package.test_files or package.xtest_files
         }
-        return _harness.overlay(packages, place, existing)
+        goroot = os.path.realpath(env.goroot) + os.sep
+        internal = {
+            package.directory
+            for package in everyone
+            if not package.xtest_files and not package.name.endswith("_test")
+            # What the harness imports cannot import it.
+            if not os.path.realpath(package.directory).startswith(goroot)
+        }
+        shared = _harness.shared_place(env.goroot)
+        names = [os.path.basename(path) for path in existing if os.path.dirname(path) == shared]
+        with contextlib.suppress(OSError):
+            names += os.listdir(shared or os.devnull)
+        coverpkg = self._has_flag("coverpkg", env)
+        share = _harness.may_share(shared, names, env.gomodcache, env.version, coverpkg=coverpkg)
+        write = functools.partial(_harness.overlay, packages, place, existing, internal=internal)
+        return [functools.partial(write, shared=form) for form in ([shared, ""] if share else [""])]
 
     def _without_harness(self) -> list[str]:
         given = _harness.user_overlay("", self._settings.build_args)

@@ -36,7 +36,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -66,7 +66,22 @@ _FILES = {
     "zz_gotest_harness_test.go": "harness.go.txt",
     "zz_gotest_harness_linux_test.go": "harness_linux.go.txt",
 }
+# The one of Linux has to come first in the order of names here too: see its comment.
+_SHARED_FILES = {
+    "zz_gotest_harness_main.go": "harness.go.txt",
+    "zz_gotest_harness_linux.go": "harness_linux.go.txt",
+}
 _CLAUSE = "package gotestplaceholder_test\n"
+_IMPORT = """\
+//go:build unix
+
+// This file is added to a package's tests by the build overlay of pytest-gotest; it is in no module.
+
+package gotestplaceholder_test
+
+import _ "go"
+"""
+_REFUSES_BENEATH_MODCACHE = (1, 25)
 _LOWEST_FD = 200
 _LONGEST_LINE = 16 << 20
 
@@ -78,16 +93,49 @@ _KINDS: tuple[Kind, ...] = ("tests", "fuzz", "examples", "benchmarks")
 # The overlay
 
 
+def shared_place(goroot: str) -> str:
+    """Where the harness can be one package for all: it has the import path "go".
+
+    Go has that directory and no package in it, and no module can have a package of that path (go mod
+    init: "invalid module path"). A directory that is not there would not do: vet changes into it.
+    """
+    return os.path.join(goroot, "src", "go") if goroot else ""
+
+
+def may_share(
+    place: str, names: Collection[str], gomodcache: str, version: tuple[int, int], *, coverpkg: bool
+) -> bool:
+    """Whether the harness can be a package at ``place``, compiled once, or has to be in each package's tests.
+
+    ``names`` are the files there, none where there is no such directory. Go refuses an overlay
+    beneath GOMODCACHE from 1.25.0 on, and compares the paths as they are spelled
+    (cmd/go/internal/work/init.go, BuildInit; golang/go#71075): a toolchain that go has downloaded
+    lies there (golang/go#78644). A package can be matched by ``-coverpkg``, and would be counted.
+    """
+    if not place or not names or any(name.endswith(".go") for name in names) or coverpkg:
+        return False
+    beneath = os.path.normpath(place).startswith(os.path.normpath(gomodcache) + os.sep)
+    return not (gomodcache and beneath and version >= _REFUSES_BENEATH_MODCACHE)
+
+
 def overlay(
-    packages: Mapping[str, str], directory: Path, existing: Mapping[str, str] | None = None
+    packages: Mapping[str, str],
+    directory: Path,
+    existing: Mapping[str, str] | None = None,
+    *,
+    shared: str = "",
+    internal: Collection[str] = (),
 ) -> Path:
     """Write what ``go build -overlay`` needs to put the harness into ``packages``.
 
     ``packages`` maps the absolute directory of each package to its name as ``go list`` tells it
     (``main``, or ``store_test`` where all there is are external tests). ``existing`` is the
-    "Replace" of an overlay of the user's own, which stays in force.
+    "Replace" of an overlay of the user's own, which stays in force. With ``shared``, a place
+    that ``may_share`` allows, the harness is a package there and the others' tests import it, those
+    of the directories ``internal`` from inside their package: where a package has no external tests,
+    this saves compiling some. Without ``shared`` it is compiled into the external tests of each.
 
-    Go refuses an overlay of packages beneath GOMODCACHE (seen with 1.27), the standard library of a
+    Go from 1.25 on refuses an overlay of packages beneath GOMODCACHE, the standard library of a
     downloaded toolchain among them.
 
     The files are named by their content and written only once, so equal calls return equal paths
@@ -95,11 +143,19 @@ def overlay(
     """
     directory.mkdir(parents=True, exist_ok=True)
     replace = dict(existing or {})
-    for package, name in sorted(packages.items()):
-        clause = f"package {name.removesuffix('_test')}_test\n"
-        for file, template in _FILES.items():
-            text = _template(template).replace(_CLAUSE, clause, 1)
+
+    def add(package: str, name: str, files: Mapping[str, str]) -> None:
+        for file, text in files.items():
+            text = text.replace(_CLAUSE, f"package {name}\n", 1)
             replace[os.path.join(package, file)] = str(_store(directory, "harness", ".go", text))
+
+    files = {file: _template(template) for file, template in _FILES.items()}
+    if shared:
+        add(shared, "gotestharness", {f: _template(t) for f, t in _SHARED_FILES.items()})
+        files = {"zz_gotest_harness_test.go": _IMPORT}
+    for package, name in sorted(packages.items()):
+        inside = shared and package in internal
+        add(package, name if inside else f"{name.removesuffix('_test')}_test", files)
     text = json.dumps({"Replace": dict(sorted(replace.items()))}, indent=0)
     return _store(directory, "overlay", ".json", text)
 

@@ -20,7 +20,9 @@ from pytest_gotest._errors import DiscoveryError, ToolchainError
 from pytest_gotest._files import write_whole
 
 # What `go env` is asked for: all that the plugin itself decides by.
-_ENV = ("GOVERSION", "GOROOT", "GOOS", "GOARCH", "GOFLAGS", "GOWORK", "CGO_ENABLED", "CC")
+_ENV = (
+    "GOVERSION", "GOROOT", "GOOS", "GOARCH", "GOFLAGS", "GOWORK", "CGO_ENABLED", "CC", "GOMODCACHE",
+)  # fmt: skip
 
 # Variables that change what a go command answers or builds: those of `go help environment`...
 _STEERING = re.compile(r"(GO(?!TEST_)|CGO_|PKG_CONFIG)\w*|CC|CXX|FC|AR|HOME|XDG_CONFIG_HOME")
@@ -77,6 +79,7 @@ class GoEnv:
     gowork: str
     cgo: bool
     cc: str
+    gomodcache: str = ""
 
     @property
     def version(self) -> tuple[int, int]:
@@ -186,6 +189,7 @@ class Toolchain:
                 gowork=said["GOWORK"],
                 cgo=said["CGO_ENABLED"] == "1",
                 cc=said["CC"],
+                gomodcache=said["GOMODCACHE"],
             )
         return self._envs[root]
 

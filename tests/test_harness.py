@@ -37,8 +37,10 @@ from pytest_gotest._harness import (
     describe_left,
     encode_go,
     leaked,
+    may_share,
     overlay,
     read_overlay,
+    shared_place,
     user_overlay,
 )
 
@@ -79,6 +81,53 @@ def test_overlay_puts_the_harness_into_the_external_test_package(tmp_path: Path)
     assert clauses["/m/a/zz_gotest_harness_test.go"] == ["a_test"]
     assert clauses["/m/b/zz_gotest_harness_linux_test.go"] == ["b_test"]
     assert clauses["/m/cmd/zz_gotest_harness_test.go"] == ["main_test"]
+
+
+def test_overlay_adds_one_package_that_the_tests_import(tmp_path: Path) -> None:
+    packages = {"/m/a": "a", "/m/cmd": "main", "/m/b": "b_test", "/m/c": "c"}
+    replace = read_overlay(
+        overlay(packages, tmp_path, shared="/go/src/go", internal=("/m/a", "/m/cmd"))
+    )
+    texts = {target: Path(source).read_text() for target, source in replace.items()}
+    clauses = {
+        target: re.findall(r"^package (\w+)$", text, re.MULTILINE) for target, text in texts.items()
+    }
+    # Go initialises files in the order of their names: that of Linux has to be the first.
+    assert list(clauses.items()) == [
+        ("/go/src/go/zz_gotest_harness_linux.go", ["gotestharness"]),
+        ("/go/src/go/zz_gotest_harness_main.go", ["gotestharness"]),
+        ("/m/a/zz_gotest_harness_test.go", ["a"]),
+        ("/m/b/zz_gotest_harness_test.go", ["b_test"]),
+        ("/m/c/zz_gotest_harness_test.go", ["c_test"]),
+        ("/m/cmd/zz_gotest_harness_test.go", ["main"]),
+    ]
+    assert all('import _ "go"' in texts[path] for path in texts if path.startswith("/m"))
+
+
+FREE = ("ast", "build")
+DOWNLOADED = "/home/me/go/pkg/mod/golang.org/toolchain@v0.0.1-go1.25.5.linux-amd64"
+
+
+@pytest.mark.parametrize(
+    ("goroot", "names", "version", "coverpkg", "shared"),
+    [
+        ("/usr/local/go", FREE, (1, 26), False, True),
+        ("/usr/local/go", FREE, (1, 22), False, True),
+        ("/usr/local/go", FREE, (1, 26), True, False),
+        ("/usr/local/go", (*FREE, "new.go"), (1, 26), False, False),
+        ("/usr/local/go", (), (1, 26), False, False),
+        ("", FREE, (1, 26), False, False),
+        (DOWNLOADED, FREE, (1, 24), False, True),
+        (DOWNLOADED, FREE, (1, 25), False, False),
+        ("/home/me/go/pkg/mod2", FREE, (1, 25), False, True),
+    ],
+)
+def test_the_harness_is_shared_where_go_takes_it(
+    goroot: str, names: tuple[str, ...], version: tuple[int, int], coverpkg: bool, shared: bool
+) -> None:
+    place, cache = shared_place(goroot), "/home/me/go/pkg/mod/"
+    assert may_share(place, names, cache, version, coverpkg=coverpkg) is shared
+    assert may_share(place, names, "", version, coverpkg=True) is False
 
 
 def test_overlay_is_written_only_when_it_changes(tmp_path: Path) -> None:
@@ -389,20 +438,36 @@ def go(version: str, *arguments: str, cwd: Path, **env: str) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="session", params=VERSIONS)
-def version(request: pytest.FixtureRequest) -> str:
-    """A Go version that can be had; one that cannot is a failure, not a skip."""
-    name: str = request.param
-    told = go(name, "env", "GOVERSION", cwd=MODULE).strip()
-    assert name == "local" or told == f"go{name}"
-    return name
+INTERNAL = [str(MODULE / package) for package in ("fatal", "twice", "command")]
+EACH = "in each package"
 
 
-@pytest.fixture(scope="session")
-def binaries(version: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of all test binaries of the module."""
+def shared(version: str) -> str:
+    """Where this Go takes the harness as a package of its own; "" if it does not."""
+    told = json.loads(go(version, "env", "-json", cwd=MODULE))
+    place = shared_place(told["GOROOT"])
+    number = tuple(int(part) for part in re.findall(r"\d+", told["GOVERSION"])[:2])
+    names = os.listdir(place)
+    free = may_share(place, names, told["GOMODCACHE"], (number[0], number[1]), coverpkg=False)
+    return place if free else ""
+
+
+@pytest.fixture(scope="session", params=[*VERSIONS, EACH])
+def binaries(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of all test binaries of the module, in the form that the plugin would build.
+
+    A Go version that cannot be had is a failure, not a skip.
+    """
+    version = "local" if request.param == EACH else request.param
+    told = go(version, "env", "GOVERSION", cwd=MODULE).strip()
+    assert version == "local" or told == f"go{version}"
     directory = tmp_path_factory.mktemp(f"go{version}")
-    path = overlay({str(MODULE / p): name for p, name in PACKAGES.items()}, directory / "overlay")
+    path = overlay(
+        {str(MODULE / p): name for p, name in PACKAGES.items()},
+        directory / "overlay",
+        shared="" if request.param == EACH else shared(version),
+        internal=INTERNAL,
+    )
     arguments = ["-c", "-vet=off", f"-overlay={path}", "-o", f"{directory}/", "./..."]
     go(version, "test", *arguments, cwd=MODULE)
     return directory
@@ -1062,9 +1127,10 @@ def test_a_setting_that_is_not_understood_stops_the_binary(binaries: Path, setti
 # What takes a build of its own, with the installed Go
 
 
-@pytest.fixture
-def build(tmp_path: Path) -> Iterator[Callable[..., Steered]]:
+@pytest.fixture(params=["shared", EACH])
+def build(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Steered]]:
     started: list[Steered] = []
+    place = shared("local") if request.param == "shared" else ""
 
     def make(
         directory: Path,
@@ -1073,7 +1139,7 @@ def build(tmp_path: Path) -> Iterator[Callable[..., Steered]]:
         existing: Mapping[str, str] | None = None,
         **env: str,
     ) -> Steered:
-        path = overlay({str(directory): name}, tmp_path / "overlay", existing)
+        path = overlay({str(directory): name}, tmp_path / "overlay", existing, shared=place)
         binary = tmp_path / "built.test"
         arguments = ["test", "-c", "-vet=off", f"-overlay={path}", *flags, "-o", str(binary), "."]
         go("local", *arguments, cwd=directory, **env)
