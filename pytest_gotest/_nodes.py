@@ -7,7 +7,7 @@ import re
 import types
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -167,6 +167,14 @@ class GoItem(pytest.Function):
     test: Test
     result: Result | None = None
     last = False
+    being_set_up: ClassVar[GoItem | None] = None  # which test the fixture gotest_process is for
+
+    def setup(self) -> None:
+        GoItem.being_set_up = self
+        try:
+            super().setup()
+        finally:
+            GoItem.being_set_up = None
 
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
         return self.path, self.function_.line - 1, self.name
