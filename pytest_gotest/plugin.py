@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_gotest import _settings
+from pytest_gotest import _options
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    _settings.add_options(parser)
+    _options.add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -19,7 +19,7 @@ def pytest_configure(config: pytest.Config) -> None:
         ("gotest_benchmark", "Go benchmarks (see --gotest-bench)"),
     ):
         config.addinivalue_line("markers", f"{marker}: {text}.")
-    if _settings.wanted(config):
+    if _options.wanted(config):
         from pytest_gotest._hooks import GoHooks
 
         config.pluginmanager.register(GoHooks(config), "gotest-hooks")
