@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import types
@@ -121,7 +122,7 @@ class GoFile(pytest.Module):
             name=function.name,
             kind=function.kind,
             external=self.gotest.is_second(package, self.path.name, function),
-            select="/".join(_source.rewrite(part) for part in select.split("/")),
+            select=select and "/".join(_source.rewrite(part) for part in select.split("/")),
             timeout=directives.timeout or self.gotest.settings.timeout,
         )
         item.extra_keyword_matches.update(self.gotest.keyword_hints(self.path, function.name))
@@ -137,6 +138,13 @@ def _go_test(gotest_env, gotest_process):  # type: ignore[no-untyped-def]
     raise AssertionError("a Go test runs in its own process")
 
 
+@functools.cache
+def _marker(name: str) -> pytest.MarkDecorator:
+    """One of ours, which need no look at what is registered each time."""
+    marker: pytest.MarkDecorator = getattr(pytest.mark, name)
+    return marker
+
+
 def _shim(function: TestFunction, directives: DirectiveSet, path: str) -> Any:
     """The function that stands for a Go test: its signature asks for fixtures, its marks are the directives'.
 
@@ -145,9 +153,9 @@ def _shim(function: TestFunction, directives: DirectiveSet, path: str) -> Any:
     code = _go_test.__code__.replace(co_filename=path, co_firstlineno=function.line)
     # String conditions of skipif are evaluated among a function's globals: those of this module are not theirs.
     shim = types.FunctionType(code, {"__name__": "gotest"}, function.name)
-    marks = [pytest.mark.gotest]
+    marks = [_marker("gotest")]
     if function.kind in MARKERS:
-        marks.append(getattr(pytest.mark, MARKERS[function.kind]))
+        marks.append(_marker(MARKERS[function.kind]))
     for spec in directives.marks:
         mark = getattr(pytest.mark, spec.name)
         marks.append(mark(*spec.args, **spec.kwargs) if spec.args or spec.kwargs else mark)
