@@ -6,7 +6,7 @@ import ast
 import difflib
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pytest_gotest._errors import DirectiveError
@@ -52,6 +52,9 @@ class DirectiveSet:
     parallel: bool = False
 
 
+_NOTHING = DirectiveSet()  # most tests have none
+
+
 @dataclass(slots=True)
 class _Level:
     """The directives of one comment block, while they are read."""
@@ -68,13 +71,15 @@ class _Malformed(Exception):
 
 
 def parse_directives(
-    directives: Iterable[Directive], *, path: str, file: Iterable[Directive] = ()
+    directives: Collection[Directive], *, path: str, file: Collection[Directive] = ()
 ) -> DirectiveSet:
     """Check the directives of a function and merge those of its file.
 
     The function's ``timeout``, ``isolate`` and ``parallel`` win over the file's. ``path`` is
     named in errors. Raises DirectiveError at the line of an unknown or malformed one.
     """
+    if not directives and not file:
+        return _NOTHING
     wide, near = _level(file, path), _level(directives, path)
     settled = near if near.isolate or near.parallel else wide
     return DirectiveSet(

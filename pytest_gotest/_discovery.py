@@ -126,8 +126,10 @@ class Catalog:
         if root is None:
             return False
         module = self._module(root)
+        if directory in module.packages:
+            return True
         below = "/" + os.path.relpath(directory, root).replace(os.sep, "/")
-        return directory in module.packages or any(
+        return any(
             package.import_path.endswith(below) for package in module.found if not package.directory
         )
 

@@ -17,9 +17,11 @@ from datetime import datetime
 from typing import Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Event:
     """One step of a test run: the union of the fields of test2json and of cmd/go's build events.
+
+    For readers not to change; not frozen, since that triples the time to make one.
 
     ``action`` is start, run, pause, cont, pass, fail, skip, bench, output, attr (Go 1.25),
     artifacts (1.26), build-output or build-fail (1.24); a later Go's new one is kept verbatim.
@@ -195,8 +197,8 @@ class RawDecoder:
         return self._held[0].startswith(_MARK) and b"\n" not in last and _MARK not in last
 
     def _line(self, line: bytes) -> None:
-        for part in [line] if line.find(_MARK, 1) < 0 else self._parts(line):
-            if part.startswith(_MARK) and len(part.removesuffix(b"\n")) <= _LONGEST_FRAME:
+        for part in (line,) if line.find(_MARK, 1) < 0 else self._parts(line):
+            if part.startswith(_MARK) and len(part) <= _LONGEST_FRAME + part.endswith(b"\n"):
                 self._marked(part)
             else:
                 self._plain(part)
@@ -225,6 +227,12 @@ class RawDecoder:
     def _marked(self, line: bytes) -> None:
         self._kind = ""
         body = line[1:]
+        if body.startswith(_UPDATES):
+            self._update(body)
+            return
+        if body.startswith(_REPORTS):
+            self._end(body)
+            return
         trim = body.removesuffix(b"\n").removesuffix(b"\r") if body[-1:] == b"\n" else body
         if trim in (b"PASS", b"FAIL") or trim.startswith(b"FAIL\t"):
             self._flush()
@@ -232,31 +240,29 @@ class RawDecoder:
             self._output(body, "frame")
             action = "pass" if trim == b"PASS" else "fail"
             self._events.append(Event(action, self._package, "", self._time))
-        elif body.startswith(_UPDATES) or trim == b"=== NAME":
+        elif trim == b"=== NAME":
             self._update(body)
-        elif body.startswith(_REPORTS):
-            self._end(body)
         else:
             self._plain(body if body.startswith(_REMARKS) else line)
 
     def _update(self, body: bytes) -> None:
         word, _, rest = body[4:].partition(b" ")
         action = word.strip().lower().decode("ascii")
-        name, key, value, path = _text(rest.strip()), "", "", ""
-        if action == "artifacts":
-            name, _, path = name.partition(" ")
-        elif action == "attr":
-            name, _, rest_text = name.partition(" ")
-            key, _, value = rest_text.partition(" ")
+        name = _text(rest.strip())
         self._flush()
-        self._test = name
         if action == "name":
+            self._test = name
             return
+        event = Event(action, self._package, name, self._time)
+        if action == "artifacts":
+            event.test, _, event.path = name.partition(" ")
+        elif action == "attr":
+            event.test, _, rest_text = name.partition(" ")
+            event.key, _, event.value = rest_text.partition(" ")
+        self._test = event.test
         if action == "pause":
             self._output(body, "frame")
-        self._events.append(
-            Event(action, self._package, name, self._time, key=key, value=value, path=path)
-        )
+        self._events.append(event)
         if action != "pause":
             self._output(body, "frame")
 

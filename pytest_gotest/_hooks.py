@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import shutil
 from collections.abc import Generator
@@ -17,6 +18,7 @@ from pytest_gotest._replay_nodes import ReplayLog, spool
 from pytest_gotest._session import GoSession
 
 _TIMER_SLACK = 10.0  # seconds for a Go test to be ended in, and for its report
+_OBJECTS = 50_000  # made while collecting before garbage is looked for; Python's own is 700 to 2000
 _HIDDEN = ("build", "dist")
 _SEED, _REPLAY = "gotest_shuffle_seed", "gotest_replay_log"
 
@@ -29,6 +31,7 @@ class GoHooks:
         self.go: GoSession = _session.start(config)
         self.replay: Path | None = None
         self.leftover: list[str] = []
+        self._left_out_of: dict[Path, bool] = {}
         settings = self.go.settings
         if settings.replay is not None:
             try:
@@ -63,6 +66,16 @@ class GoHooks:
         return ["gotest: " + ", ".join(words)]
 
     # Collection
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection(self) -> Generator[None, object, object]:
+        """Next to nothing that collection makes is garbage: of ten thousand tests, looking for some takes a tenth."""
+        before = gc.get_threshold()
+        gc.set_threshold(before[0] and max(before[0], _OBJECTS), *before[1:])  # 0: it is off
+        try:
+            return (yield)
+        finally:
+            gc.set_threshold(*before)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_ignore_collect(self, collection_path: Path, config: pytest.Config) -> bool | None:
@@ -99,24 +112,31 @@ class GoHooks:
             return log
         if not file_path.name.endswith("_test.go"):
             return None
-        if not parent.session.isinitpath(file_path) and self._left_out(file_path, parent.session):
-            return None
+        if not parent.session.isinitpath(file_path):
+            directory = file_path.parent
+            if directory not in self._left_out_of:
+                self._left_out_of[directory] = self._left_out(directory, parent.session)
+            if self._left_out_of[directory]:
+                return None
         GoFile.gotest = self.go
         node: GoFile = GoFile.from_parent(parent, path=file_path)
         return node
 
-    def _left_out(self, file: Path, session: pytest.Session) -> bool:
+    def _left_out(self, directory: Path, session: pytest.Session) -> bool:
         """Whether ``./...`` would not come here and the user did not name the place either."""
         catalog = self.go.catalog
-        directory = str(file.parent)
-        root = catalog.module_root(directory)
+        root = catalog.module_root(str(directory))
         if root is None:
             return False  # an error when it is collected
         if catalog.nested(root) and self._came_through(Path(root), session):
             return True
-        named = [above for above in file.parents if session.isinitpath(above)]
         try:
-            return not catalog.listed(directory) and not any(
+            if catalog.listed(str(directory)):
+                return False
+            named = [
+                above for above in (directory, *directory.parents) if session.isinitpath(above)
+            ]
+            return not any(
                 str(above) != root and not catalog.holds_packages(str(above)) for above in named
             )
         except GotestError:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import types
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -120,7 +121,7 @@ class GoFile(pytest.Module):
             name=function.name,
             kind=function.kind,
             external=self.gotest.is_second(package, self.path.name, function),
-            select="/".join(_source.rewrite(part) for part in select.split("/")),
+            select=select and "/".join(_source.rewrite(part) for part in select.split("/")),
             timeout=directives.timeout or self.gotest.settings.timeout,
         )
         item.extra_keyword_matches.update(self.gotest.keyword_hints(self.path, function.name))
@@ -136,6 +137,13 @@ def _go_test(gotest_env, gotest_process):  # type: ignore[no-untyped-def]
     raise AssertionError("a Go test runs in its own process")
 
 
+@functools.cache
+def _marker(name: str) -> pytest.MarkDecorator:
+    """One of ours, which need no look at what is registered each time."""
+    marker: pytest.MarkDecorator = getattr(pytest.mark, name)
+    return marker
+
+
 def _shim(function: TestFunction, directives: DirectiveSet, path: str) -> Any:
     """The function that stands for a Go test: its signature asks for fixtures, its marks are the directives'.
 
@@ -144,9 +152,9 @@ def _shim(function: TestFunction, directives: DirectiveSet, path: str) -> Any:
     code = _go_test.__code__.replace(co_filename=path, co_firstlineno=function.line)
     # String conditions of skipif are evaluated among a function's globals: those of this module are not theirs.
     shim = types.FunctionType(code, {"__name__": "gotest"}, function.name)
-    marks = [pytest.mark.gotest]
+    marks = [_marker("gotest")]
     if function.kind in MARKERS:
-        marks.append(getattr(pytest.mark, MARKERS[function.kind]))
+        marks.append(_marker(MARKERS[function.kind]))
     for spec in directives.marks:
         mark = getattr(pytest.mark, spec.name)
         marks.append(mark(*spec.args, **spec.kwargs) if spec.args or spec.kwargs else mark)
@@ -166,6 +174,14 @@ class GoItem(pytest.Function):
     test: Test
     result: Result | None = None
     last = False
+    being_set_up: ClassVar[GoItem | None] = None  # which test the fixture gotest_process is for
+
+    def setup(self) -> None:
+        GoItem.being_set_up = self
+        try:
+            super().setup()
+        finally:
+            GoItem.being_set_up = None
 
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
         return self.path, self.function_.line - 1, self.name

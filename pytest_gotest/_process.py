@@ -16,7 +16,7 @@ from pytest_gotest._outcome import Exit
 DRAIN = (
     0.3  # seconds that output is read on after the child has ended, for grandchildren that hold it
 )
-_CHUNK = 1 << 16
+CHUNK = 1 << 16  # bytes of output that are read at once
 _NO_PIDFD_POLL = 0.05
 
 
@@ -110,11 +110,11 @@ class Child:
         return True
 
     def read(self) -> bytes:
-        """Output that is there now, at most 64 KiB; empty when there is none."""
+        """Output that is there now, at most `CHUNK`; of a pipe less only when there is no more (POSIX, read)."""
         if self._eof:
             return b""
         try:
-            chunk = os.read(self._stdout, _CHUNK)
+            chunk = os.read(self._stdout, CHUNK)
         except BlockingIOError:
             return b""
         if not chunk:

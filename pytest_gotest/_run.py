@@ -26,7 +26,7 @@ from pytest_gotest._outcome import (
     result_of,
 )
 from pytest_gotest._plan import Group, Test
-from pytest_gotest._process import Child
+from pytest_gotest._process import CHUNK, Child
 from pytest_gotest._source import Kind
 
 GRACE = 2.0  # seconds a process has to print its goroutines after SIGQUIT
@@ -110,7 +110,9 @@ class Run(ABC):
             found = self.child.wait(self._patience(now))
             if self.work.stopped:
                 return
-            if "output" in found:
+            if "output" in found and "gate" not in found:
+                # Who is at a gate has it read what was written before; each needless read lets go
+                # of Python's lock, and pytest's thread takes it.
                 self._read(_FLOOD)
             self._act(found)
             if "exit" in found:
@@ -136,9 +138,10 @@ class Run(ABC):
     def _read(self, chunks: int) -> None:
         for _ in range(chunks):
             chunk = self.child.read()
-            if not chunk:
+            if chunk:
+                self._take(chunk)
+            if len(chunk) < CHUNK:
                 break
-            self._take(chunk)
 
     def _take(self, chunk: bytes) -> None:
         if self._dump is not None and not self.launch.json:

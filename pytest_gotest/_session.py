@@ -28,8 +28,6 @@ from pytest_gotest._settings import Settings
 from pytest_gotest._source import Kind, SourceFile, TestFunction
 from pytest_gotest._toolchain import Package, Toolchain, find_go
 
-KEY = pytest.StashKey["GoSession"]()
-
 _PLACE = re.compile(r"\.go:\d+")
 _LONG = 5.0  # seconds after which a build or a test says that it is alive
 _FIXTURES = "pytest_gotest.plugin"
@@ -301,6 +299,4 @@ def _print(text: str) -> None:
 
 
 def start(config: pytest.Config) -> GoSession:
-    session = GoSession(config, _settings.read(config))
-    config.stash[KEY] = session
-    return session
+    return GoSession(config, _settings.read(config))

@@ -150,11 +150,13 @@ class SteeredRun(Run):
 
     def _without_strangers(self, group: Group) -> Group:
         """A test that the binary does not have: its file was read by another rule than go's."""
-        known = tuple(test for test in group.tests if self._index(test) is not None)
-        for test in set(group.tests) - set(known):
+        strangers = {test for test in group.tests if self._index(test) is None}
+        if not strangers:
+            return group
+        for test in strangers:
             problem = f"the test binary of {test.package} has no {test.name}"
             self._deliver(test, Result(ERROR, problem=problem))
-        return replace(group, tests=known)
+        return replace(group, tests=tuple(test for test in group.tests if test not in strangers))
 
     def _index(self, test: Test) -> int | None:
         assert self._hello is not None
@@ -183,9 +185,9 @@ class SteeredRun(Run):
         for test in self._open_tests(group):
             result = self._result(test, self.tests.tests.get(test.name), ok=ready.ok)
             if alone:
-                result = replace(result, left=tuple(left))
-                if group.times == 1 and test.kind is not Kind.BENCHMARK:
-                    result = replace(result, seconds=ready.seconds)
+                once = group.times == 1 and test.kind is not Kind.BENCHMARK
+                seconds = ready.seconds if once else result.seconds
+                result = replace(result, left=tuple(left), seconds=seconds)
             if alone and not ready.ok and result.verdict != FAIL:
                 # A data race after its end, say: testing charges it to what stands around the test.
                 problem = "the test ended, and then its process said that it failed"

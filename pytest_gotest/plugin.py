@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import pytest
 
-from pytest_gotest import _settings
-
-if TYPE_CHECKING:
-    from pytest_gotest._session import GoSession
+from pytest_gotest import _options
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    _settings.add_options(parser)
+    _options.add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -24,7 +19,7 @@ def pytest_configure(config: pytest.Config) -> None:
         ("gotest_benchmark", "Go benchmarks (see --gotest-bench)"),
     ):
         config.addinivalue_line("markers", f"{marker}: {text}.")
-    if _settings.wanted(config):
+    if _options.wanted(config):
         from pytest_gotest._hooks import GoHooks
 
         config.pluginmanager.register(GoHooks(config), "gotest-hooks")
@@ -43,16 +38,15 @@ def gotest_test_env() -> dict[str, str | None]:
 
 
 @pytest.fixture(scope="class")
-def gotest_process(request: pytest.FixtureRequest, gotest_env: dict[str, str]) -> None:
+def gotest_process(gotest_env: dict[str, str]) -> None:
     """The process that runs a Go test, its TestMain over; set up before function-scoped fixtures.
 
     Outside classes a class-scoped fixture is set up for each test, after those of wider scope.
     """
-    session: GoSession = request.config.stash[_key()]
-    session.prepare(request.node, gotest_env)
+    from pytest_gotest._nodes import GoItem
 
-
-def _key() -> Any:
-    from pytest_gotest._session import KEY
-
-    return KEY
+    # Not by `request`: pytest makes that anew, three times here, and inspects a signature each time.
+    item = GoItem.being_set_up
+    if item is None:
+        pytest.fail("gotest_process is a fixture of Go tests alone", pytrace=False)
+    item.gotest.prepare(item, gotest_env)

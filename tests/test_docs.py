@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from pytest_gotest import _directives, _settings, plugin
-from pytest_gotest._settings import OPTIONS, Option
+from pytest_gotest._options import OPTIONS, Option
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

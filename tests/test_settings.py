@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_gotest import _settings
-from pytest_gotest._settings import OPTIONS, Settings
+from pytest_gotest import _options, _settings
+from pytest_gotest._options import OPTIONS
+from pytest_gotest._settings import Settings
 
 
 def settings(pytester: pytest.Pytester, *args: str, ini: str = "") -> Settings:
@@ -16,17 +17,17 @@ def settings(pytester: pytest.Pytester, *args: str, ini: str = "") -> Settings:
 
 
 def test_nothing_is_wanted_by_default(pytester: pytest.Pytester) -> None:
-    assert not _settings.wanted(pytester.parseconfig())
+    assert not _options.wanted(pytester.parseconfig())
 
 
 @pytest.mark.parametrize("args", [["--gotest"], ["--gotest-replay=log"]])
 def test_an_option_asks_for_go_tests(pytester: pytest.Pytester, args: list[str]) -> None:
-    assert _settings.wanted(pytester.parseconfig(*args))
+    assert _options.wanted(pytester.parseconfig(*args))
 
 
 def test_ini_asks_for_go_tests(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\ngotest = true\n")
-    assert _settings.wanted(pytester.parseconfig())
+    assert _options.wanted(pytester.parseconfig())
 
 
 def test_defaults_are_those_of_the_table(pytester: pytest.Pytester) -> None:
