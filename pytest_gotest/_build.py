@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import json
 import os
 import re
 import shutil
 import subprocess
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from filelock import FileLock
-
 from pytest_gotest import __version__, _harness
+from pytest_gotest._complaints import blame, complaints, plain_text
 from pytest_gotest._errors import BuildError, GotestError
+from pytest_gotest._flags import Flags, list_flags
 from pytest_gotest._manifest import FIELDS, Made, Manifest, identity
 from pytest_gotest._manifest import inputs as manifest_inputs
 from pytest_gotest._settings import Settings
@@ -38,14 +36,7 @@ _HARNESS = re.compile(
     r"|\bmain\.(?:tests|fuzzTargets|examples)\b"
 )
 
-_PLAIN_FLAGS = frozenset((
-    "asmflags", "buildvcs=auto", "buildvcs=false", "cover", "covermode", "gcflags", "ldflags", "mod", "modcacherw",
-    "msan", "p", "race", "tags", "trimpath", "v", "vet", "x",
-))  # fmt: skip
-
 _TOOLS = ("asm", "cgo", "compile", "link", "vet")
-
-_HEADING = re.compile(r"# (\[)?([^\s\]]+)(?: \[([^\]]+)\])?\]?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,48 +55,6 @@ class Built:
     errors: dict[str, GotestError] = field(default_factory=dict)
     fresh: int = 0
     seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Complaint:
-    """What go said below one ``# import/path`` heading. ``text`` starts after the headings."""
-
-    package: str
-    text: str
-    vet: bool
-
-
-def complaints(said: str) -> tuple[list[Complaint], str]:
-    """Split go's output by its headings; the rest, that stands under none, comes second.
-
-    A second heading in brackets marks vet (cmd/go/internal/work/exec.go). Lines such as
-    ``FAIL pkg [setup failed]`` repeat what a heading said.
-    """
-    found: list[tuple[str, bool, list[str]]] = []
-    rest: list[str] = []
-    for line in said.splitlines():
-        if heading := _HEADING.match(line):
-            bracketed, name, _ = heading.groups()
-            if bracketed and found and not found[-1][2]:
-                found[-1] = (found[-1][0], True, found[-1][2])
-            else:
-                found.append((name, False, []))
-        elif line.startswith("FAIL\t") and line.endswith(" failed]"):
-            continue
-        elif found:
-            found[-1][2].append(line)
-        else:
-            rest.append(line)
-    merged: dict[tuple[str, bool], list[str]] = {}
-    for name, vet, lines in found:
-        merged.setdefault((name.removesuffix(".test"), vet), []).extend(lines)
-    return (
-        [
-            Complaint(name, "\n".join(lines).strip("\n"), vet)
-            for (name, vet), lines in merged.items()
-        ],
-        "\n".join(rest).strip(),
-    )
 
 
 def rounds(selected: Iterable[Package], everyone: Iterable[Package]) -> dict[int, list[Package]]:
@@ -175,101 +124,138 @@ class Builder:
                 "--gotest-race needs cgo, and CGO_ENABLED is 0 here",
                 hint="install a C compiler and set CGO_ENABLED=1, or leave --gotest-race out",
             )
-        place = self._settings.cache_dir / "bin" / self._key(root, env)
         try:
-            place.mkdir(parents=True, exist_ok=True)
-            overlays = self._overlays(root, env, everyone, place.parent.parent / "overlay")
-            lock = FileLock(place / ".lock")
-            with lock:
-                self._bring_up(root, env, packages, everyone, place, overlays, built)
+            module = _Module(root, env, everyone, self._toolchain, self._settings, self._alive)
+            module.build(packages, built)
         except OSError as error:
             raise BuildError(
                 f"the cache directory {self._settings.cache_dir} cannot be used: {error}",
                 hint="name one that can be written with --gotest-cache-dir, or make room there",
             ) from error
 
-    def _bring_up(
+
+class _Module:
+    """The test binaries of one module, built with the same flags, and the directory that holds them."""
+
+    def __init__(
         self,
         root: str,
         env: GoEnv,
-        packages: list[Package],
         everyone: list[Package],
-        place: Path,
-        overlays: Sequence[Callable[[], Path]],
-        built: Built,
+        toolchain: Toolchain,
+        settings: Settings,
+        alive: Callable[[str, float], None],
     ) -> None:
-        """Let go build what its manifest does not show to be current, and note of what that was made."""
-        numbered = {
-            package.import_path: (package, place / str(number) / executable(package.import_path))
-            for number, members in rounds(packages, everyone).items()
-            for package in members
-        }
-        overlay = overlays[0]()
-        manifest = Manifest.read(place / "manifest.json", self._facts(root, env, overlay))
-        for path, (_, binary) in list(numbered.items()):
-            made = manifest.made.get(path)
-            if made is None:
-                continue
-            if manifest.is_current(path, binary):
-                built.binaries[path] = Binary(str(binary), made.plain)
-                del numbered[path]
-            elif made.identity != identity(binary):
-                # Neither ours nor known to be whole, and go would look at no more than its first bytes.
-                binary.unlink(missing_ok=True)
-        stale = [package for package, _ in numbered.values()]
+        self._root = root
+        self._env = env
+        self._everyone = everyone
+        self._toolchain = toolchain
+        self._settings = settings
+        self._alive = alive
+        self._flags = Flags(settings, env.goflags)
+        facts = (root, env, self._flags.build)
+        name = re.sub(r"[^\w.-]", "_", os.path.basename(root))[:40]
+        digest = hashlib.sha256(repr(facts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        self._place = settings.cache_dir / "bin" / f"{name}-{digest}"
+        self._overlays = self._make_overlays(settings.cache_dir / "overlay")
+        self._vet_apart = env.version < _VET_SEES_OVERLAY and not self._flags.has("vet")
+
+    def build(self, packages: list[Package], built: Built) -> None:
+        """Have all binaries of ``packages`` current, or their errors told. Raises OSError for the cache's sake."""
+        overlay = self._overlays[0]()
+        facts = self._facts(overlay)
+        # Binaries that are current are taken without the lock: none is ever written in place.
+        stale = self._take_current(packages, facts, built)
         if not stale:
             return
+        from filelock import FileLock  # a large import, and most sessions build nothing
+
+        self._place.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._place / ".lock"):
+            stale = self._take_current(stale, facts, built)  # another session may just have built
+            if stale:
+                self._build(stale, overlay, facts, built)
+
+    def _take_current(self, packages: list[Package], facts: str, built: Built) -> list[Package]:
+        """Note the binaries that can be run as they are, and return the packages of the others."""
+        manifest = Manifest.read(self._manifest, facts)
+        stale = []
+        for package, binary in self._binaries(packages):
+            path = package.import_path
+            if manifest.is_current(path, binary):
+                built.binaries[path] = Binary(str(binary), manifest.made[path].plain)
+            else:
+                stale.append(package)
+        return stale
+
+    def _build(self, packages: list[Package], overlay: Path, facts: str, built: Built) -> None:
+        """Let go bring these binaries up to date, and write down of what they were made."""
+        manifest = Manifest.read(self._manifest, facts)
+        for package, binary in self._binaries(packages):
+            made = manifest.made.get(package.import_path)
+            if made is not None and made.identity != identity(binary):
+                # Not the one that was written, and go would look at no more than its first bytes.
+                binary.unlink(missing_ok=True)
         began = time.time_ns()
-        with self._listing(root, env, stale, overlay) as listed:
-            for number, members in rounds(stale, everyone).items():
-                self._round(root, env, members, place / str(number), overlays, built)
-            if env.version < _VET_SEES_OVERLAY and not self._has_flag("vet", env):
-                self._old_vet(root, stale, built)
-            inputs = manifest_inputs(listed(), env.gowork)
+        with self._listing(packages, overlay) as listed:
+            for number, members in rounds(packages, self._everyone).items():
+                self._round(members, self._place / str(number), built)
+            if self._vet_apart:
+                self._old_vet(packages, built)
+            inputs = manifest_inputs(listed(), self._env.gowork)
         manifest.record(
             {
                 path: Made(identity(binary), built.binaries[path].plain, inputs[path])
-                for path, (_, binary) in numbered.items()
-                if path in built.binaries and path in inputs
+                for package, binary in self._binaries(packages)
+                if (path := package.import_path) in built.binaries and path in inputs
             },
             began,
         )
         with contextlib.suppress(OSError):  # then go is asked again
-            manifest.write(place / "manifest.json")
+            manifest.write(self._manifest)
 
-    def _facts(self, root: str, env: GoEnv, overlay: Path) -> str:
+    @property
+    def _manifest(self) -> Path:
+        return self._place / "manifest.json"
+
+    def _binaries(self, packages: list[Package]) -> list[tuple[Package, Path]]:
+        return [
+            (package, self._place / str(number) / executable(package.import_path))
+            for number, members in rounds(packages, self._everyone).items()
+            for package in members
+        ]
+
+    def _facts(self, overlay: Path) -> str:
         """A digest of what the binaries of one directory have in common, beside their inputs."""
+        env = self._env
         tools = Path(env.goroot, "pkg", "tool", f"{env.goos}_{env.goarch}")
         compiler = shutil.which(env.cc.partition(" ")[0], path=self._toolchain.environ.get("PATH"))
-        stats = [
-            identity(path) for path in (*(tools / name for name in _TOOLS), Path(compiler or "/"))
-        ]
-        facts = (__version__, self._toolchain.fingerprint(root), stats, str(overlay))
+        programs = [*(tools / name for name in _TOOLS), Path(compiler or "/")]
+        seen = [identity(path) for path in programs]
+        facts = (__version__, self._toolchain.fingerprint(self._root), seen, str(overlay))
         return hashlib.sha256(repr(facts).encode("utf-8", "surrogateescape")).hexdigest()
 
     @contextlib.contextmanager
     def _listing(
-        self, root: str, env: GoEnv, packages: list[Package], overlay: Path
+        self, packages: list[Package], overlay: Path
     ) -> Iterator[Callable[[], list[dict[str, Any]]]]:
         """Beside the build, ask go what the packages are made of. Nothing, where flags name what cannot be seen."""
-        if not plain_flags((*self._settings.build_args, *_harness.split_goflags(env.goflags))):
+        if not self._flags.are_plain:
             yield list
             return
+        import tempfile  # brings much along, and most sessions build nothing
+
         arguments = ["list", "-e", "-deps", "-test", f"-json={FIELDS}", *list_flags(self._settings)]
         patterns = [package.pattern for package in packages]
         with tempfile.TemporaryFile() as said:
             process = self._start(
-                [*arguments, f"-overlay={overlay}", *patterns], root, said, subprocess.DEVNULL
+                [*arguments, f"-overlay={overlay}", *patterns], said, subprocess.DEVNULL
             )
 
             def listed() -> list[dict[str, Any]]:
-                process.wait()
+                failed = process.wait()
                 said.seek(0)
-                return (
-                    objects(said.read().decode("utf-8", "replace"))
-                    if not process.returncode
-                    else []
-                )
+                return [] if failed else objects(said.read().decode("utf-8", "replace"))
 
             try:
                 yield listed
@@ -277,31 +263,24 @@ class Builder:
                 process.kill()
                 process.wait()
 
-    def _round(
-        self,
-        root: str,
-        env: GoEnv,
-        packages: list[Package],
-        place: Path,
-        overlays: Sequence[Callable[[], Path]],
-        built: Built,
-    ) -> None:
+    def _round(self, packages: list[Package], place: Path, built: Built) -> None:
         place.mkdir(exist_ok=True)
-        before = {package.import_path: _identity(place, package) for package in packages}
-        old = env.version < _VET_SEES_OVERLAY and not self._has_flag("vet", env)
+        before = {package.import_path: _build_id(place, package) for package in packages}
         failed: dict[str, str] = {}
         plain: set[str] = set()
         again = packages
-        for overlay in (*overlays, None):
+        for overlay in (*self._overlays, None):
             if overlay is None:
                 plain = {package.import_path for package in again}
-                flags = self._without_harness()
+                flags = self._flags.own_overlay
             else:
-                flags = [f"-overlay={overlay()}", *["-vet=off"] * old]
-            code, said = self._go_test(root, again, place, flags)
+                flags = [f"-overlay={overlay()}", *["-vet=off"] * self._vet_apart]
+            code, said = self._go_test(again, place, flags)
             for package in again:
                 failed.pop(package.import_path, None)
-            failed |= self._blame(root, again, code, said) if code else {}
+            if code:
+                paths = {package.import_path for package in again}
+                failed |= blame(code, said, paths, functools.partial(self._dependencies, again))
             # The harness does not fit this Go, or not so: the package's own tests may be sound all the same.
             again = [p for p in again if _HARNESS.search(failed.get(p.import_path, ""))]
             if not again:
@@ -322,20 +301,17 @@ class Builder:
                 built.binaries[path] = Binary(
                     str(binary), plain="the harness does not build here" if path in plain else ""
                 )
-                built.fresh += before[path] != _identity(place, package)
+                built.fresh += before[path] != _build_id(place, package)
 
     def _go_test(
-        self, root: str, packages: list[Package], place: Path, flags: Sequence[str]
+        self, packages: list[Package], place: Path, flags: Sequence[str]
     ) -> tuple[int, str]:
-        own = self.flags(self._toolchain.env(root))
-        arguments = ["test", "-c", "-json", "-o", f"{place}{os.sep}", *own, *flags]
-        return self._run(
-            [*arguments, *(package.pattern for package in packages)], root, len(packages)
-        )
+        arguments = ["test", "-c", "-json", "-o", f"{place}{os.sep}", *self._flags.build, *flags]
+        return self._run([*arguments, *(package.pattern for package in packages)], len(packages))
 
-    def _run(self, arguments: Sequence[str], root: str, packages: int) -> tuple[int, str]:
+    def _run(self, arguments: Sequence[str], packages: int) -> tuple[int, str]:
         began = time.monotonic()
-        process = self._start(arguments, root, subprocess.PIPE, subprocess.STDOUT)
+        process = self._start(arguments, subprocess.PIPE, subprocess.STDOUT)
         try:
             while True:
                 try:
@@ -350,59 +326,25 @@ class Builder:
             process.kill()
             process.wait()
             raise
-        return process.returncode, _plain_text(said.decode("utf-8", "replace"))
+        return process.returncode, plain_text(said.decode("utf-8", "replace"))
 
     def _start(
-        self, arguments: Sequence[str], root: str, stdout: int | IO[bytes], stderr: int
+        self, arguments: Sequence[str], stdout: int | IO[bytes], stderr: int
     ) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [self._toolchain.go, *arguments],
-            cwd=root,
-            env=dict(self._toolchain.environ, PWD=root),
+            cwd=self._root,
+            env=dict(self._toolchain.environ, PWD=self._root),
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
         )
 
-    def _blame(self, root: str, packages: list[Package], code: int, said: str) -> dict[str, str]:
-        """Import path -> what is wrong with it. A dependency's complaint goes to all that import it."""
-        found, rest = complaints(said)
-        paths = {package.import_path for package in packages}
-        blamed: dict[str, list[str]] = defaultdict(list)
-        foreign = []
-        for complaint in found:
-            what = "vet refuses" if complaint.vet else "cannot build"
-            base = complaint.package.removesuffix("_test")
-            for path in {complaint.package, base} & paths:
-                blamed[path].append(f"{what} {path}:\n{complaint.text}")
-            if not {complaint.package, base} & paths:
-                foreign.append(complaint)
-        if foreign:
-            uses = self._dependencies(root, packages)
-            for complaint in foreign:
-                users = [path for path in paths if complaint.package in uses.get(path, ())]
-                for path in users or sorted(paths - blamed.keys()):
-                    blamed[path].append(
-                        f"cannot build {path}: its dependency {complaint.package} does not build:\n{complaint.text}"
-                    )
-        if not blamed or code < 0:
-            # Of a go that was killed nobody knows what it had not come to.
-            for path in paths - blamed.keys():
-                blamed[path].append(f"go test -c failed (exit {code}):\n{rest or said.strip()}")
-        return {path: "\n".join(texts) for path, texts in blamed.items()}
-
-    def _dependencies(self, root: str, packages: list[Package]) -> dict[str, set[str]]:
+    def _dependencies(self, packages: list[Package]) -> dict[str, set[str]]:
         patterns = [package.pattern for package in packages]
+        fields = "-json=ImportPath,ForTest,Deps"
         done = self._toolchain.run(
-            [
-                "list",
-                "-e",
-                "-test",
-                "-json=ImportPath,ForTest,Deps",
-                *list_flags(self._settings),
-                *patterns,
-            ],
-            root,
+            ["list", "-e", "-test", fields, *list_flags(self._settings), *patterns], self._root
         )
         uses: dict[str, set[str]] = defaultdict(set)
         for data in objects(done.stdout):
@@ -410,15 +352,13 @@ class Builder:
             uses[owner] |= {dep.partition(" ")[0] for dep in data.get("Deps") or ()}
         return uses
 
-    def _old_vet(self, root: str, packages: list[Package], built: Built) -> None:
+    def _old_vet(self, packages: list[Package], built: Built) -> None:
         sound = [package for package in packages if package.import_path in built.binaries]
         if not sound:
             return
         checks = [f"-{name}" for name in _OLD_VET]
         patterns = [package.pattern for package in sound]
-        code, said = self._run(
-            ["vet", *checks, *list_flags(self._settings), *patterns], root, len(sound)
-        )
+        code, said = self._run(["vet", *checks, *list_flags(self._settings), *patterns], len(sound))
         if not code:
             return
         paths = {package.import_path for package in sound}
@@ -430,21 +370,19 @@ class Builder:
                     f"vet refuses {complaint.package}:\n{complaint.text}"
                 )
 
-    def _overlays(
-        self, root: str, env: GoEnv, everyone: list[Package], place: Path
-    ) -> list[Callable[[], Path]]:
+    def _make_overlays(self, place: Path) -> list[Callable[[], Path]]:
         """What writes an overlay, the cheapest to build first: go may refuse one for reasons of its own."""
-        own = _harness.user_overlay(env.goflags, self._settings.build_args)
-        existing = _harness.read_overlay(Path(root, own)) if own else {}
+        env, own = self._env, self._flags.overlay
+        existing = _harness.read_overlay(Path(self._root, own)) if own else {}
         packages = {
             package.directory: package.name or "main"
-            for package in everyone
+            for package in self._everyone
             if package.test_files or package.xtest_files
         }
         goroot = os.path.realpath(env.goroot) + os.sep
         internal = {
             package.directory
-            for package in everyone
+            for package in self._everyone
             if not package.xtest_files and not package.name.endswith("_test")
             # What the harness imports cannot import it.
             if not os.path.realpath(package.directory).startswith(goroot)
@@ -453,53 +391,10 @@ class Builder:
         names = [os.path.basename(path) for path in existing if os.path.dirname(path) == shared]
         with contextlib.suppress(OSError):
             names += os.listdir(shared or os.devnull)
-        coverpkg = self._has_flag("coverpkg", env)
+        coverpkg = self._flags.has("coverpkg")
         share = _harness.may_share(shared, names, env.gomodcache, env.version, coverpkg=coverpkg)
         write = functools.partial(_harness.overlay, packages, place, existing, internal=internal)
         return [functools.partial(write, shared=form) for form in ([shared, ""] if share else [""])]
-
-    def _without_harness(self) -> list[str]:
-        given = _harness.user_overlay("", self._settings.build_args)
-        return [f"-overlay={given}"] if given else []
-
-    def flags(self, env: GoEnv) -> list[str]:
-        """The user's build flags, and -ldflags=-w: ``-c`` would write DWARF that plain ``go test`` leaves out."""
-        flags = _without(self._settings.build_args, ("overlay",))
-        if not self._has_flag("ldflags", env):
-            flags.append("-ldflags=-w")
-        for number, flag in enumerate(flags):
-            name, equals, value = flag.partition("=")
-            # One that begins with a package pattern is for other packages than the main one, perhaps.
-            if name.lstrip("-") == "ldflags" and equals and value.startswith("-"):
-                flags[number] = f"{name}={value} -w" if value != "-w" else flag
-        return [*_tags_and_race(self._settings), *flags]
-
-    def _has_flag(self, name: str, env: GoEnv) -> bool:
-        given = (*self._settings.build_args, *_harness.split_goflags(env.goflags))
-        return any(flag.lstrip("-").partition("=")[0] == name for flag in given)
-
-    def _key(self, root: str, env: GoEnv) -> str:
-        facts = (root, env, self.flags(env))
-        name = re.sub(r"[^\w.-]", "_", os.path.basename(root))[:40]
-        return f"{name}-{hashlib.sha256(repr(facts).encode()).hexdigest()[:16]}"
-
-
-def plain_flags(flags: Sequence[str]) -> bool:
-    """Whether these build flags decide by their words alone, or name files and tools that nobody here watches."""
-    words = [flag.lstrip("-") for flag in flags if flag.startswith("-")]
-    return all(word in _PLAIN_FLAGS or word.partition("=")[0] in _PLAIN_FLAGS for word in words)
-
-
-def list_flags(settings: Settings) -> list[str]:
-    """Flags of ``go list``, ``go vet`` and ``go build`` alike: which files belong to a package."""
-    return [*_tags_and_race(settings), *_without(settings.build_args, ("overlay", "vet"))]
-
-
-def _tags_and_race(settings: Settings) -> list[str]:
-    flags = [f"-tags={','.join(settings.tags)}"] if settings.tags else []
-    if settings.race:
-        flags.append("-race")
-    return flags
 
 
 def test_environment(environ: Mapping[str, str], env: GoEnv, directory: str) -> dict[str, str]:
@@ -513,38 +408,7 @@ def test_environment(environ: Mapping[str, str], env: GoEnv, directory: str) -> 
     }
 
 
-def _without(arguments: Sequence[str], names: Sequence[str]) -> list[str]:
-    """``arguments`` without the flags of these names, each given as -name=value or as two words."""
-    kept, skip = [], False
-    for argument in arguments:
-        name, equals, _ = argument.lstrip("-").partition("=")
-        if skip:
-            skip = False
-        elif argument.startswith("-") and name in names:
-            skip = not equals
-        else:
-            kept.append(argument)
-    return kept
-
-
-def _plain_text(said: str) -> str:
-    """Go 1.24 and later wrap build output in JSON, earlier ones do not; both may come in one stream."""
-    lines = []
-    for line in said.splitlines(keepends=True):
-        if line.startswith("{"):
-            try:
-                event = json.loads(line)
-            except ValueError:
-                event = None
-            if isinstance(event, dict):
-                if event.get("Action") in ("build-output", "output"):
-                    lines.append(str(event.get("Output", "")))
-                continue
-        lines.append(line)
-    return "".join(lines)
-
-
-def _identity(place: Path, package: Package) -> bytes | None:
+def _build_id(place: Path, package: Package) -> bytes | None:
     """What differs between two binaries: go's build id stands near their begin.
 
     Not the time: an up-to-date one is touched (cmd/go/internal/work/exec.go, BuildInstallFunc).

@@ -173,31 +173,6 @@ def _store(directory: Path, stem: str, suffix: str, text: str) -> Path:
     return path.absolute()
 
 
-def split_goflags(goflags: str) -> list[str]:
-    """The flags in ``GOFLAGS``, by Go's rules (cmd/internal/quoted): one may be quoted as a whole."""
-    return [a or b or c for a, b, c in re.findall(r"'([^']*)'|\"([^\"]*)\"|(\S+)", goflags)]
-
-
-def user_overlay(goflags: str, build_args: Sequence[str]) -> Path | None:
-    """The overlay the user's own flags name: the last of ``build_args``, else of ``GOFLAGS``.
-
-    The path is as given, relative to where ``go`` is run.
-    """
-    found = None
-    for arguments, spaced in ((split_goflags(goflags), False), (list(build_args), True)):
-        for i, argument in enumerate(arguments):
-            if argument in ("-args", "--args"):
-                break
-            flag, equals, value = argument.partition("=")
-            if flag not in ("-overlay", "--overlay"):
-                continue
-            if equals:
-                found = value
-            elif spaced and i + 1 < len(arguments):
-                found = arguments[i + 1]
-    return Path(found) if found else None
-
-
 def read_overlay(path: Path) -> dict[str, str]:
     """The "Replace" of an overlay file. Raises BuildError if it is not one."""
     try:

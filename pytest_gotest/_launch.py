@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_gotest._build import Binary, list_flags, test_environment
+from pytest_gotest._build import Binary, test_environment
+from pytest_gotest._flags import list_flags
 from pytest_gotest._harness import GATE
 from pytest_gotest._plan import Group, Test
 from pytest_gotest._settings import Settings

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from pytest_gotest._build import Complaint, complaints
+from pytest_gotest._complaints import Complaint, complaints
 from pytest_gotest._errors import ReplayError
 from pytest_gotest._events import Event, JsonDecoder
 from pytest_gotest._outcome import (

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from pytest_gotest import _compat, _nodes, _settings, _source
-from pytest_gotest._build import Binary, Builder, Built, list_flags
+from pytest_gotest._build import Binary, Builder, Built
 from pytest_gotest._discovery import Catalog
 from pytest_gotest._errors import BuildError, GotestError
+from pytest_gotest._flags import list_flags
 from pytest_gotest._launch import Launch, binary_launch, gotest_launch
 from pytest_gotest._nodes import GoItem
 from pytest_gotest._outcome import Result

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from gomodule import Module
 
-from pytest_gotest._build import Builder, complaints, executable, rounds
+from pytest_gotest._build import executable, rounds
+from pytest_gotest._complaints import complaints
+from pytest_gotest._flags import Flags
 from pytest_gotest._settings import Settings
 from pytest_gotest._toolchain import Package, Toolchain, find_go
 
@@ -219,7 +221,7 @@ def test_flags_are_the_users_and_no_debug_information(
 ) -> None:
     toolchain = Toolchain(find_go(), {**os.environ, "GOFLAGS": goflags})
     settings = Settings(cache_dir=module.cache, build_args=build_args)
-    assert Builder(toolchain, settings).flags(toolchain.env(str(module.root))) == flags
+    assert Flags(settings, toolchain.env(str(module.root)).goflags).build == flags
 
 
 @pytest.mark.parametrize("spelling", ["one word", "two words", "GOFLAGS"])

@@ -26,6 +26,7 @@ import pytest
 from pytest_gotest import _harness
 from pytest_gotest._errors import BuildError, ProcessError
 from pytest_gotest._events import Event, RawDecoder
+from pytest_gotest._flags import user_overlay
 from pytest_gotest._harness import (
     GATE,
     HARNESS_EXIT,
@@ -41,7 +42,6 @@ from pytest_gotest._harness import (
     overlay,
     read_overlay,
     shared_place,
-    user_overlay,
 )
 
 MODULE = Path(__file__).parent / "go" / "harness_module"

@@ -11,8 +11,10 @@ import pytest
 from gomodule import Module
 
 from pytest_gotest import _manifest
-from pytest_gotest._build import Built, plain_flags
+from pytest_gotest._build import Built
+from pytest_gotest._flags import Flags
 from pytest_gotest._manifest import Made, Manifest, identity, inputs, state
+from pytest_gotest._settings import Settings
 from pytest_gotest._toolchain import Toolchain, find_go
 
 A = "example.com/m/a"
@@ -224,7 +226,7 @@ def test_with_an_overlay_of_the_users_own_go_is_always_asked(module: Watched) ->
 def test_only_flags_known_to_name_nothing_let_go_unasked(
     flags: tuple[str, ...], plain: bool
 ) -> None:
-    assert plain_flags(flags) is plain
+    assert Flags(Settings(build_args=flags)).are_plain is plain
 
 
 @pytest.mark.parametrize("damage", [lambda p: os.truncate(p, 40_000), Path.unlink, lambda p: p.write_bytes(b"")])  # fmt: skip
