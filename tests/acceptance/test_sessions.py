@@ -72,7 +72,7 @@ pytest.main(["-p", "gotest", "-p", "no:cacheprovider", "-q", "toggle"], plugins=
 """
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     loaded = next(line for line in done.stdout.splitlines() if line.startswith("LOADED"))
-    assert loaded == "LOADED ['pytest_gotest', 'pytest_gotest._settings', 'pytest_gotest.plugin']"
+    assert loaded == "LOADED ['pytest_gotest', 'pytest_gotest._options', 'pytest_gotest.plugin']"
     assert "no tests ran" in done.stdout
 
 
@@ -90,7 +90,7 @@ def test_what_loading_the_entry_point_costs(record_property: Callable[[str, obje
     print(f"import of the plugin: {cost} ms")
     assert {name for name in cost} == {
         "pytest_gotest",
-        "pytest_gotest._settings",
+        "pytest_gotest._options",
         "pytest_gotest.plugin",
     }
 
