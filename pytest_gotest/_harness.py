@@ -98,6 +98,10 @@ def shared_place(goroot: str) -> str:
 
     Go has that directory and no package in it, and no module can have a package of that path (go mod
     init: "invalid module path"). A directory that is not there would not do: vet changes into it.
+
+    The compiler keeps the prefix "go:" for symbols of its own (cmd/compile/internal/base/link.go,
+    ReservedImports), so a trace names ``go:gotestRefuse``: all that the harness declares starts
+    with gotest, which none of those do. A Go that came to refuse the path would not be the end.
     """
     return os.path.join(goroot, "src", "go") if goroot else ""
 

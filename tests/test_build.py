@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gomodule import Module
 
-from pytest_gotest._build import executable, rounds
+from pytest_gotest import _harness
+from pytest_gotest._build import Builder, Built, executable, rounds
 from pytest_gotest._complaints import complaints
 from pytest_gotest._flags import Flags
 from pytest_gotest._settings import Settings
@@ -284,6 +286,155 @@ def test_the_users_own_overlay_stays_in_force(module: Module) -> None:
     overlay.write_text(json.dumps({"Replace": replaced}))
     assert module.build().errors
     assert not module.build(build_args=(f"-overlay={overlay}",)).errors
+
+
+SHARED, EACH = b"zz_gotest_harness_main.go", b"_test.gotestRefuse"
+NEWEST = "go1.27.3"
+
+
+def form(built: Built, path: str) -> str:
+    """How the harness is in a binary, told by its file or the names of its functions."""
+    assert not built.errors
+    content = Path(built.binaries[path].path).read_bytes()
+    return "shared" if SHARED in content else "each" if EACH in content else "none"
+
+
+def calls(module: Module, tmp_path: Path, version: str = "local") -> Path:
+    """A file that gets a line for every `go test` from here on."""
+    log, counting = tmp_path / "log", tmp_path / "go"
+    log.touch()
+    counting.write_text(
+        f'#!/bin/sh\n[ "$1" != test ] || echo "$@" >> {log}\nexec {find_go()} "$@"\n'
+    )
+    counting.chmod(0o755)
+    module.toolchain = Toolchain(str(counting), {**os.environ, "GOTOOLCHAIN": version})
+    return log
+
+
+FORMS = {
+    "internal": ({"a/a.go": "package a\n"}, "package a"),
+    "external": ({"a/a.go": "package a\n"}, "package a_test"),
+    "only external": ({}, "package a_test"),
+    "main": ({"a/a.go": "package main\n\nfunc main() {}\n"}, "package main"),
+    "named as a test": ({"a/a.go": "package a_test\n"}, "package a_test_test"),
+}
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_the_harness_is_one_package_for_all(module: Module, kind: str, tmp_path: Path) -> None:
+    files, clause = FORMS[kind]
+    for name, text in files.items():
+        module.write(name, text)
+    module.test_file("a/a_test.go", package=clause.removeprefix("package "))
+    log = calls(module, tmp_path)
+    assert form(module.build(), "example.com/m/a") == "shared"
+    assert len(log.read_text().splitlines()) == 1
+
+
+def test_a_downloaded_toolchain_gets_the_harness_in_each_package(
+    module: Module, tmp_path: Path
+) -> None:
+    module.test_file("a/a_test.go")
+    log = calls(module, tmp_path, NEWEST)
+    assert form(module.build(), "example.com/m/a") == "each"
+    assert len(log.read_text().splitlines()) == 1
+
+
+def test_a_go_that_refuses_the_shared_harness_gets_it_in_each_package(
+    module: Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_harness, "may_share", lambda *args, **named: True)
+    module.test_file("a/a_test.go")
+    module.test_file("b/b_test.go", "undefinedName()")
+    log = calls(module, tmp_path, NEWEST)
+    built = module.build()
+    error = str(built.errors.pop("example.com/m/b"))
+    assert "b_test.go:6:2: undefined: undefinedName" in error
+    assert "GOMODCACHE" not in error
+    assert form(built, "example.com/m/a") == "each"
+    assert built.binaries["example.com/m/a"].plain == ""
+    assert len(log.read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("flag", ["argument", "GOFLAGS"])
+def test_coverage_of_other_packages_does_not_meet_the_harness(module: Module, flag: str) -> None:
+    module.test_file("a/a_test.go")
+    arguments = ("-coverpkg=all",) if flag == "argument" else ()
+    if flag == "GOFLAGS":
+        environ = {**os.environ, "GOFLAGS": "-coverpkg=./..."}
+        module.toolchain = Toolchain(find_go(), environ)
+    assert form(module.build(build_args=("-cover", *arguments)), "example.com/m/a") == "each"
+
+
+@pytest.mark.parametrize("broken", ["shared", "both"])
+def test_a_harness_that_does_not_compile_is_nobodys_error(
+    module: Module, broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First the other form, then none; an error of the user's own is shown alone."""
+    real = _harness._template
+
+    def template(name: str) -> str:
+        text = real(name).replace("func init() {", "func init() {\n\tgotestNotThere()", 1)
+        return text if broken == "both" or inside else real(name)
+
+    inside = False
+    write = _harness.overlay
+
+    def overlay(*args: Any, shared: str = "", **named: Any) -> Path:
+        nonlocal inside
+        inside = bool(shared)
+        return write(*args, shared=shared, **named)
+
+    monkeypatch.setattr(_harness, "_template", template)
+    monkeypatch.setattr(_harness, "overlay", overlay)
+    module.test_file("a/a_test.go")
+    module.test_file("b/b_test.go", package="b_test")
+    module.test_file("c/c_test.go", "undefinedName()")
+    module.write("dep/dep.go", "package dep\n\nvar X = y\n")
+    module.write("d/d_test.go", MANY.format("example.com/m/dep").replace("package a", "package d"))
+    built = module.build()
+    assert sorted(built.errors) == ["example.com/m/c", "example.com/m/d"]
+    for error, told in zip(built.errors.values(), ("c_test.go:6:2", "dep.go:3:9"), strict=True):
+        assert told in str(error)
+        assert "gotest" not in str(error)
+        assert "dependency go " not in str(error)
+    built.errors.clear()
+    for name in ("a", "b"):
+        path = f"example.com/m/{name}"
+        assert form(built, path) == ("each" if broken == "shared" else "none")
+        assert bool(built.binaries[path].plain) == (broken == "both")
+
+
+def test_a_goroot_of_symbolic_links_has_the_shared_harness(module: Module, tmp_path: Path) -> None:
+    """As Debian has it: src of /usr/lib/go-1.x is a link to /usr/share."""
+    real = Path(module.toolchain.env(str(module.root)).goroot)
+    goroot = tmp_path / "goroot"
+    goroot.mkdir()
+    for entry in real.iterdir():
+        (goroot / entry.name).symlink_to(entry)
+    module.test_file("a/a_test.go")
+    environ = {**os.environ, "GOROOT": str(goroot), "GOTOOLCHAIN": "local"}
+    module.toolchain = Toolchain(find_go(), environ)
+    assert module.toolchain.env(str(module.root)).goroot == str(goroot)
+    assert form(module.build(), "example.com/m/a") == "shared"
+
+
+def test_packages_that_the_harness_imports_get_it_too(module: Module) -> None:
+    root = str(Path(module.toolchain.env(str(module.root)).goroot, "src"))
+    patterns = ["./sort", "./errors", "./encoding/json", "./testing/fstest"]
+    found = module.toolchain.packages(root, patterns, [])
+    built = Builder(module.toolchain, Settings(cache_dir=module.cache)).build(found, found)
+    assert [form(built, package.import_path) for package in found] == ["shared"] * 4
+
+
+@pytest.mark.parametrize(
+    "arguments", [("-trimpath",), ("-gcflags=all=-N -l",), ("-mod=vendor",), ("-cover",)]
+)
+def test_flags_of_the_user_go_with_the_shared_harness(
+    module: Module, arguments: tuple[str, ...]
+) -> None:
+    module.test_file("a/a_test.go")
+    assert form(module.build(build_args=arguments), "example.com/m/a") == "shared"
 
 
 def test_a_cache_that_cannot_be_written_is_one_clear_error(module: Module) -> None:
