@@ -163,6 +163,8 @@ def test_one_subtest_that_was_asked_for_gives_the_verdict() -> None:
     missing = result_of(fed(events).tests["TestA"], select="y")
     assert missing.verdict == FAIL
     assert missing.problem == "no subtest 'y' ran; there were: x, x/deep"
+    alone = result_of(fed([("run", "TestA"), ("pass", "TestA")]).tests["TestA"], select="y")
+    assert alone.problem == "no subtest 'y' ran; TestA alone shows what it has"
 
 
 def test_output_is_bounded_and_the_cut_is_said() -> None:
