@@ -20,7 +20,7 @@ from pytest_gotest import __version__, _harness
 from pytest_gotest._complaints import blame, complaints, plain_text
 from pytest_gotest._errors import BuildError, GotestError
 from pytest_gotest._flags import Flags, list_flags
-from pytest_gotest._manifest import FIELDS, Made, Manifest, identity
+from pytest_gotest._manifest import FIELDS, Made, Manifest, identity, module_files
 from pytest_gotest._manifest import inputs as manifest_inputs
 from pytest_gotest._settings import Settings
 from pytest_gotest._toolchain import GoEnv, Package, Toolchain, objects
@@ -36,7 +36,7 @@ _HARNESS = re.compile(
     r"|\bmain\.(?:tests|fuzzTargets|examples)\b"
 )
 
-_TOOLS = ("asm", "cgo", "compile", "link", "vet")
+_TOOLS = ("asm", "cgo", "compile", "cover", "link", "vet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class _Module:
         self._settings = settings
         self._alive = alive
         self._flags = Flags(settings, env.goflags)
-        facts = (root, env, self._flags.build)
+        facts = (root, env, self._flags.build, str(self._flags.overlay), toolchain.steering)
         name = re.sub(r"[^\w.-]", "_", os.path.basename(root))[:40]
         digest = hashlib.sha256(repr(facts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
         self._place = settings.cache_dir / "bin" / f"{name}-{digest}"
@@ -183,7 +183,7 @@ class _Module:
         for package, binary in self._binaries(packages):
             path = package.import_path
             if manifest.is_current(path, binary):
-                built.binaries[path] = Binary(str(binary), manifest.made[path].plain)
+                built.binaries[path] = Binary(str(binary))
             else:
                 stale.append(package)
         return stale
@@ -192,25 +192,24 @@ class _Module:
         """Let go bring these binaries up to date, and write down of what they were made."""
         manifest = Manifest.read(self._manifest, facts)
         for package, binary in self._binaries(packages):
-            made = manifest.made.get(package.import_path)
-            if made is not None and made.identity != identity(binary):
-                # Not the one that was written, and go would look at no more than its first bytes.
+            if manifest.is_doubtful(package.import_path, binary):
                 binary.unlink(missing_ok=True)
         began = time.time_ns()
+        fallen: set[str] = set()
         with self._listing(packages, overlay) as listed:
             for number, members in rounds(packages, self._everyone).items():
-                self._round(members, self._place / str(number), built)
+                fallen |= self._round(members, self._place / str(number), built)
             if self._vet_apart:
                 self._old_vet(packages, built)
-            inputs = manifest_inputs(listed(), self._env.gowork)
-        manifest.record(
-            {
-                path: Made(identity(binary), built.binaries[path].plain, inputs[path])
-                for package, binary in self._binaries(packages)
-                if (path := package.import_path) in built.binaries and path in inputs
-            },
-            began,
-        )
+            modules = module_files([self._env.gowork, os.path.join(self._root, "go.mod")])
+            inputs = manifest_inputs(listed(), modules)
+        made = {
+            path: Made(identity(binary), inputs[path])
+            for package, binary in self._binaries(packages)
+            if (path := package.import_path) in built.binaries and path in inputs
+        }
+        # What was built in another form than was listed may have been so for a passing trouble.
+        manifest.record({path: one for path, one in made.items() if path not in fallen}, began)
         with contextlib.suppress(OSError):  # then go is asked again
             manifest.write(self._manifest)
 
@@ -228,10 +227,11 @@ class _Module:
     def _facts(self, overlay: Path) -> str:
         """A digest of what the binaries of one directory have in common, beside their inputs."""
         env = self._env
-        tools = Path(env.goroot, "pkg", "tool", f"{env.goos}_{env.goarch}")
-        compiler = shutil.which(env.cc.partition(" ")[0], path=self._toolchain.environ.get("PATH"))
-        programs = [*(tools / name for name in _TOOLS), Path(compiler or "/")]
-        seen = [identity(path) for path in programs]
+        path = self._toolchain.environ.get("PATH")
+        # Each word: it may be "ccache gcc".
+        compilers = [shutil.which(word, path=path) for word in f"{env.cc} {env.cxx}".split()]
+        programs = [*(os.path.join(env.tooldir, name) for name in _TOOLS), *compilers]
+        seen = [identity(Path(program)) for program in programs if program]
         facts = (__version__, self._toolchain.fingerprint(self._root), seen, str(overlay))
         return hashlib.sha256(repr(facts).encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -263,8 +263,10 @@ class _Module:
                 process.kill()
                 process.wait()
 
-    def _round(self, packages: list[Package], place: Path, built: Built) -> None:
+    def _round(self, packages: list[Package], place: Path, built: Built) -> set[str]:
+        """Returns those that could not be built in the first form of the harness."""
         place.mkdir(exist_ok=True)
+        fallen: set[str] = set()
         before = {package.import_path: _build_id(place, package) for package in packages}
         failed: dict[str, str] = {}
         plain: set[str] = set()
@@ -283,6 +285,7 @@ class _Module:
                 failed |= blame(code, said, paths, functools.partial(self._dependencies, again))
             # The harness does not fit this Go, or not so: the package's own tests may be sound all the same.
             again = [p for p in again if _HARNESS.search(failed.get(p.import_path, ""))]
+            fallen |= {package.import_path for package in again}
             if not again:
                 break
         for package in packages:
@@ -302,6 +305,7 @@ class _Module:
                     str(binary), plain="the harness does not build here" if path in plain else ""
                 )
                 built.fresh += before[path] != _build_id(place, package)
+        return fallen
 
     def _go_test(
         self, packages: list[Package], place: Path, flags: Sequence[str]

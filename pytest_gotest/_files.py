@@ -8,13 +8,18 @@ import tempfile
 from pathlib import Path
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Give ``path`` this content in one step. Its directory is made. Raises OSError, and leaves nothing behind."""
+def write_whole(path: Path, content: bytes, *, time: int | None = None) -> None:
+    """Give ``path`` this content in one step, and ``time`` as its own. Its directory is made.
+
+    Raises OSError, and then leaves nothing behind.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
+        if time is not None:
+            os.utime(temporary, (time, time))
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):

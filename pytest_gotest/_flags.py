@@ -54,7 +54,10 @@ class Flags:
     def are_plain(self) -> bool:
         """Whether they decide by their words alone, or name files and tools that nobody here watches."""
         words = [flag.lstrip("-") for flag in self._given if flag.startswith("-")]
-        return all(word in _PLAIN or word.partition("=")[0] in _PLAIN for word in words)
+        return all(
+            (word in _PLAIN or word.partition("=")[0] in _PLAIN) and "-extld" not in word
+            for word in words
+        )
 
     @property
     def _given(self) -> tuple[str, ...]:

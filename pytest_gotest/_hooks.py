@@ -71,11 +71,13 @@ class GoHooks:
     def pytest_collection(self) -> Generator[None, object, object]:
         """Next to nothing that collection makes is garbage: of ten thousand tests, looking for some takes a tenth."""
         before = gc.get_threshold()
-        gc.set_threshold(before[0] and max(before[0], _OBJECTS), *before[1:])  # 0: it is off
+        ours = (before[0] and max(before[0], _OBJECTS), *before[1:])  # 0: it is off
+        gc.set_threshold(*ours)
         try:
             return (yield)
         finally:
-            gc.set_threshold(*before)
+            if gc.get_threshold() == ours:  # a conftest may have set others
+                gc.set_threshold(*before)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_ignore_collect(self, collection_path: Path, config: pytest.Config) -> bool | None:

@@ -12,15 +12,19 @@ An input is a string, its kind before the first blank:
 
 * ``dir PATH``: the files in it that may belong to a Go package;
 * ``file PATH``: that file, there or not;
-* ``embed PATH\\0PATTERN``: what a ``//go:embed`` pattern of a package in PATH may match.
+* ``embed PATH\\0PATTERN``: what a ``//go:embed`` pattern of a package in PATH may match;
+* ``unseen``: something that is in no file known here. A binary made of it is built anew each time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import hashlib
 import json
 import os
+import re
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,16 +34,17 @@ from pytest_gotest._files import write_whole
 
 # What `go list` has to tell of packages and all they import.
 FIELDS = (
-    "ImportPath,Dir,Deps,Module,Incomplete,CgoPkgConfig,"
+    "ImportPath,Dir,Deps,Standard,Module,Incomplete,CgoPkgConfig,CgoLDFLAGS,"
     "EmbedPatterns,TestEmbedPatterns,XTestEmbedPatterns"
 )
 
 _VERSION = 1
+UNSEEN = "unseen"
 
 # Which files go reads in a package's directory (go/build, goodOSArchFile and matchFile; `go help packages`).
 _SOURCES = (
     ".go", ".c", ".cc", ".cpp", ".cxx", ".m", ".h", ".hh", ".hpp", ".hxx", ".f", ".F", ".for",
-    ".f90", ".s", ".S", ".sx", ".swig", ".swigcxx", ".syso",
+    ".f90", ".s", ".S", ".sx", ".swig", ".swigcxx", ".syso", ".pgo",
 )  # fmt: skip
 
 # A change this close before a build may have come after go read the file: clocks of file systems are coarse.
@@ -50,10 +55,9 @@ Identity = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A binary as it was written; ``plain`` as in `Binary`; ``inputs`` is all that it was made of."""
+    """A binary as it was written; ``inputs`` is all that it was made of."""
 
     identity: Identity
-    plain: str
     inputs: frozenset[str]
 
 
@@ -64,6 +68,7 @@ class Manifest:
     facts: str
     made: dict[str, Made] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
+    unseen: set[str] = field(default_factory=set)
     _now: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     @classmethod
@@ -77,12 +82,11 @@ class Manifest:
             made = {
                 name: Made(
                     tuple(kept["identity"]),
-                    kept["plain"],
                     frozenset(names[number] for number in kept["inputs"]),
                 )
                 for name, kept in data["made"].items()
             }
-            return cls(facts, made, data["states"])
+            return cls(facts, made, data["states"], set(data["unseen"]))
         except (OSError, ValueError, TypeError, LookupError, AttributeError):
             return cls(facts)
 
@@ -93,10 +97,10 @@ class Manifest:
             "version": _VERSION,
             "facts": self.facts,
             "states": self.states,
+            "unseen": sorted(self.unseen),
             "made": {
                 name: {
                     "identity": made.identity,
-                    "plain": made.plain,
                     "inputs": sorted(numbers[one] for one in made.inputs),
                 }
                 for name, made in self.made.items()
@@ -113,6 +117,15 @@ class Manifest:
             and all(self._state(one)[0] == self.states[one] for one in made.inputs)
         )
 
+    def is_doubtful(self, name: str, binary: Path) -> bool:
+        """Whether go must not find this binary: it looks at no more than its first bytes.
+
+        It is not the one that was written, or it holds what go does not look at when it asks
+        whether a binary is up to date, such as a library that was linked in.
+        """
+        made = self.made.get(name)
+        return name in self.unseen or (made is not None and made.identity != identity(binary))
+
     def record(self, made: Mapping[str, Made], began: int) -> None:
         """Take in what a build made that began at ``began`` (``time.time_ns``) and has ended by now.
 
@@ -121,7 +134,10 @@ class Manifest:
         self._now.clear()
         for name, one in made.items():
             self.made.pop(name, None)
-            if all(self._state(each)[1] < began - _SLACK for each in one.inputs):
+            self.unseen.discard(name)
+            if UNSEEN in one.inputs:
+                self.unseen.add(name)
+            elif all(self._state(each)[1] < began - _SLACK for each in one.inputs):
                 self.made[name] = one
         for name, one in list(self.made.items()):
             if name not in made and any(
@@ -165,15 +181,17 @@ def state(one: str) -> tuple[str, int]:
 
 
 class _Look:
-    """What was seen of files and directories. ``newest``, in nanoseconds, is of changes, which nobody sets as he likes.
+    """What was seen of files and directories. ``newest``, in nanoseconds, is of changes.
 
     A directory's own time tells when a name in it came or went. It counts for ``newest`` and has no
-    part in the lines: tests write files beside sources, and that makes no other binary.
+    part in the lines: tests write files beside sources, and that makes no other binary. Of what is
+    not there, the nearest directory above it tells since when.
     """
 
     def __init__(self) -> None:
         self.lines: list[tuple[object, ...]] = []
         self.newest = 0
+        self._clock = time.time_ns()
 
     def at_directory(self, path: str, suffixes: tuple[str, ...]) -> None:
         for entry in self._entries(path):
@@ -182,6 +200,7 @@ class _Look:
 
     def at_file(self, path: str) -> None:
         self._note(path, lambda: os.stat(path))
+        self._above(path)
 
     def at_pattern(self, directory: str, parts: Sequence[str]) -> None:
         """Like path.Match of Go or more: one that reads otherwise in Python matches everything."""
@@ -207,12 +226,12 @@ class _Look:
 
     def _entries(self, path: str) -> list[os.DirEntry[str]]:
         try:
-            stat = os.stat(path)
-            self.newest = max(self.newest, stat.st_ctime_ns)
+            self._date(os.stat(path))
             with os.scandir(path) as entries:
                 return list(entries)
         except OSError as error:
             self.lines.append((path, error.errno))
+            self._above(path)
             return []
 
     def _note(self, path: str, ask: Callable[[], os.stat_result]) -> None:
@@ -220,56 +239,104 @@ class _Look:
             stat = ask()
         except OSError as error:
             self.lines.append((path, error.errno))
+            self._above(path)
             return
-        changed = stat.st_ctime_ns
-        self.lines.append(
-            (path, stat.st_ino, stat.st_size, stat.st_mode, stat.st_mtime_ns, changed)
-        )
-        self.newest = max(self.newest, changed)
+        written, changed = stat.st_mtime_ns, stat.st_ctime_ns
+        self.lines.append((path, stat.st_ino, stat.st_size, stat.st_mode, written, changed))
+        self._date(stat)
+
+    def _above(self, path: str) -> None:
+        while (above := os.path.dirname(path)) != path:
+            path = above
+            with contextlib.suppress(OSError):
+                self._date(os.lstat(path))
+                return
+
+    def _date(self, stat: os.stat_result) -> None:
+        """The time of change, which nobody sets as he likes; and the other, unless it lies ahead, where that is not kept."""
+        written = stat.st_mtime_ns if stat.st_mtime_ns <= self._clock else 0
+        self.newest = max(self.newest, stat.st_ctime_ns, written)
 
 
-def inputs(listed: Iterable[Mapping[str, Any]], gowork: str) -> dict[str, frozenset[str]]:
+def module_files(first: Iterable[str]) -> frozenset[str]:
+    """These go.work and go.mod files, those of all directories that they name, and so on.
+
+    A version that any module of a build asks for counts for all of it, imported or not. Too many
+    do no harm, so every word that looks like a path is taken for one.
+    """
+    found: set[str] = set()
+    waiting = [path for path in first if path]
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found.add(path)
+        try:
+            text = Path(path).read_text(encoding="utf-8", errors="surrogateescape")
+        except OSError:
+            continue
+        for word in re.findall(r'"[^"\n]+"|`[^`\n]+`|[^\s()]+', text):
+            word = word.strip('"`')
+            if word.startswith((".", "/")) and not word.startswith("//"):
+                directory = os.path.normpath(os.path.join(os.path.dirname(path), word))
+                waiting.append(os.path.join(directory, "go.mod"))
+    return frozenset(found)
+
+
+def inputs(
+    listed: Iterable[Mapping[str, Any]], modules: Iterable[str] = ()
+) -> dict[str, frozenset[str]]:
     """Import path -> all that its test binary is made of, from `go list -e -deps -test -json=FIELDS`.
 
-    ``gowork`` is the go.work in force, or empty. Packages are left out that go could not load whole,
-    and those that ask pkg-config, for what it answers is in no file that is known here.
+    ``modules`` are the `module_files` of the build. Packages that go could not load whole are left out.
     """
     by_name = {str(data["ImportPath"]): data for data in listed}
-    own = {name: _own_inputs(data) for name, data in by_name.items()}
+    mains = {
+        str(module.get("Path", "")): str(module.get("Dir", ""))
+        for data in by_name.values()
+        if (module := data.get("Module") or {}).get("Main")
+    }
+    own = {name: _own_inputs(data, mains) for name, data in by_name.items()}
     everywhere = set()
-    if gowork:
-        vendor = os.path.join(os.path.dirname(gowork), "vendor", "modules.txt")
-        everywhere = {f"file {gowork}", f"file {gowork}.sum", f"file {vendor}"}
+    for path in modules:
+        sums = f"{path}.sum" if path.endswith(".work") else f"{path.removesuffix('.mod')}.sum"
+        vendored = f"{os.path.dirname(path)}/vendor/modules.txt"
+        everywhere |= {f"file {one}" for one in (path, sums, vendored)}
     found = {}
     for name, data in by_name.items():
         package = name.removesuffix(".test")
         if package == name or package not in by_name:
             continue
         parts = [package, *(data.get("Deps") or ())]
-        if data.get("Incomplete") or any(part not in own or own[part] is None for part in parts):
-            continue
-        found[package] = frozenset(everywhere.union(*(own[part] or () for part in parts)))
+        if not data.get("Incomplete") and all(part in own for part in parts):
+            found[package] = frozenset(everywhere.union(*(own[part] for part in parts)))
     return found
 
 
-def _own_inputs(data: Mapping[str, Any]) -> set[str] | None:
-    """Of one package by itself; None where nobody can tell."""
+def _own_inputs(data: Mapping[str, Any], mains: Mapping[str, str]) -> set[str]:
+    """Of one package by itself. ``mains`` are the modules that are worked on: path -> directory."""
     directory = str(data.get("Dir", ""))
-    if data.get("CgoPkgConfig"):
-        return None
     if not directory:
         return set()  # unsafe, C and the like
     found = {f"dir {directory}"}
+    linked = data.get("CgoLDFLAGS") or ()
+    own_libraries = any(flag.startswith("-L") or not flag.startswith("-") for flag in linked)
+    if data.get("CgoPkgConfig") or (own_libraries and not data.get("Standard")):
+        found.add(UNSEEN)
     for names in ("EmbedPatterns", "TestEmbedPatterns", "XTestEmbedPatterns"):
         found |= {f"embed {directory}\0{pattern}" for pattern in data.get(names) or ()}
     module = data.get("Module") or {}
     root, gomod = str(module.get("Dir", "")), str(module.get("GoMod", ""))
     if gomod:
         found.add(f"file {gomod}")
-    if root and module.get("Main"):
-        found |= {f"file {root}/go.sum", f"file {root}/vendor/modules.txt"}
     # A go.mod between a package and its module's root would take the package away.
-    while root and directory.startswith(root + os.sep):
-        found.add(f"file {directory}/go.mod")
-        directory = os.path.dirname(directory)
+    above = directory
+    while root and above.startswith(root + os.sep):
+        found.add(f"file {above}/go.mod")
+        above = os.path.dirname(above)
+    # A directory of that name in a module that is worked on would make the import ambiguous.
+    path = str(data["ImportPath"]).partition(" ")[0]
+    for main, place in mains.items():
+        if path.startswith(main + "/") and not directory.startswith(place + os.sep):
+            found.add(f"file {place}/{path.removeprefix(main + '/')}")
     return found

@@ -21,7 +21,8 @@ from pytest_gotest._files import write_whole
 
 # What `go env` is asked for: all that the plugin itself decides by.
 _ENV = (
-    "GOVERSION", "GOROOT", "GOOS", "GOARCH", "GOFLAGS", "GOWORK", "CGO_ENABLED", "CC", "GOMODCACHE",
+    "GOVERSION", "GOROOT", "GOOS", "GOARCH", "GOFLAGS", "GOWORK", "CGO_ENABLED", "CC", "CXX",
+    "GOMODCACHE", "GOTOOLDIR",
 )  # fmt: skip
 
 # Variables that change what a go command answers or builds: those of `go help environment`...
@@ -80,6 +81,8 @@ class GoEnv:
     cgo: bool
     cc: str
     gomodcache: str = ""
+    tooldir: str = ""
+    cxx: str = ""
 
     @property
     def version(self) -> tuple[int, int]:
@@ -121,40 +124,46 @@ class Toolchain:
         self.environ = environ
         self._cache_dir = cache_dir
         self._envs: dict[str, GoEnv] = {}
-        self._fingerprints: dict[str, str] = {}
+        self._shim_says: dict[str, str] = {}
+
+    @property
+    def steering(self) -> list[tuple[str, str]]:
+        """The variables of the environment that decide what go answers and builds, in order."""
+        return sorted(
+            (name, value)
+            for name, value in self.environ.items()
+            if _STEERING.fullmatch(name) and name not in _RUNNING
+        )
 
     def fingerprint(self, root: str) -> str:
-        """A digest of what go commands in ``root`` depend on beside the source files.
+        """A digest of what go commands in ``root`` depend on beside the source files, as it is now.
 
         The command, the variables that steer it, what ``go env -w`` keeps, the go.mod, a go.work
         that may govern it, and which C compiler there is, for without one CGO_ENABLED is 0.
         """
-        if root not in self._fingerprints:
-            steering = sorted(
-                (name, value)
-                for name, value in self.environ.items()
-                if _STEERING.fullmatch(name) and name not in _RUNNING
-            )
-            path = self.environ.get("PATH", os.defpath)
-            compilers = [shutil.which(name, path=path) for name in ("gcc", "clang")]
-            release = os.path.join(os.path.dirname(os.path.realpath(self.go)), os.pardir, "go.env")
-            said = hashlib.sha256(
-                repr((root, self.go, steering, compilers)).encode("utf-8", "surrogateescape")
-            )
-            for name in (self.go, release):
-                with contextlib.suppress(OSError):
-                    stat = os.stat(name)
-                    said.update(repr((stat.st_ino, stat.st_mtime_ns, stat.st_size)).encode())
-            for name in (
-                *_settings_files(self.environ),
-                *_above(root, "go.work"),
-                f"{root}/go.mod",
-            ):
-                with contextlib.suppress(OSError):
-                    content = Path(name).read_bytes()
-                    said.update(repr((name, content)).encode("utf-8", "surrogateescape"))
-            self._fingerprints[root] = said.hexdigest()
-        return self._fingerprints[root]
+        path = self.environ.get("PATH", os.defpath)
+        compilers = [shutil.which(name, path=path) for name in ("gcc", "clang")]
+        said = hashlib.sha256()
+
+        def add(*facts: object) -> None:
+            said.update(repr(facts).encode("utf-8", "surrogateescape"))
+
+        add(root, self.go, self.steering, compilers)
+        goroot = os.path.dirname(os.path.dirname(os.path.realpath(self.go)))
+        if not os.path.isdir(os.path.join(goroot, "pkg", "tool")):
+            # asdf, goenv, snap and the like: which Go such a command starts it alone can tell.
+            if root not in self._shim_says:
+                self._shim_says[root] = self.run(["env", "GOVERSION", "GOROOT"], root).stdout
+            add(self._shim_says[root])
+        for name in (self.go, os.path.join(goroot, "go.env"), os.path.join(goroot, "VERSION")):
+            with contextlib.suppress(OSError):
+                stat = os.stat(name)
+                add(name, stat.st_ino, stat.st_mtime_ns, stat.st_size)
+        works = [self.environ.get("GOWORK", ""), *_above(root, "go.work")]
+        for name in (*_settings_files(self.environ), *works, os.path.join(root, "go.mod")):
+            with contextlib.suppress(OSError):
+                add(name, Path(name).read_bytes())
+        return said.hexdigest()
 
     def run(self, arguments: Sequence[str], cwd: str) -> subprocess.CompletedProcess[str]:
         """Run a go command that ends by itself; stdin is closed, output is text."""
@@ -171,15 +180,17 @@ class Toolchain:
     def env(self, root: str) -> GoEnv:
         """``go env`` in ``root``; raises `ToolchainError` when the module asks for a go that cannot be had."""
         if root not in self._envs:
-            said = self._remembered(root)
+            fingerprint = self.fingerprint(root) if self._cache_dir is not None else ""
+            said = self._remembered(fingerprint)
             if not said:
                 done = self.run(["env", "-json", *_ENV], root)
                 if done.returncode:
                     raise toolchain_error(root, done.stderr)
                 said = json.loads(done.stdout)
-                if self._cache_dir is not None:
+                # Unless what it depends on changed meanwhile.
+                if fingerprint and fingerprint == self.fingerprint(root):
                     with contextlib.suppress(OSError):  # then it costs the time to ask again
-                        write_whole(self._env_file(root), json.dumps(said).encode())
+                        write_whole(self._env_file(fingerprint), json.dumps(said).encode())
             self._envs[root] = GoEnv(
                 goversion=said["GOVERSION"],
                 goroot=said["GOROOT"],
@@ -190,22 +201,22 @@ class Toolchain:
                 cgo=said["CGO_ENABLED"] == "1",
                 cc=said["CC"],
                 gomodcache=said["GOMODCACHE"],
+                tooldir=said["GOTOOLDIR"],
+                cxx=said["CXX"],
             )
         return self._envs[root]
 
-    def _remembered(self, root: str) -> dict[str, str]:
-        if self._cache_dir is None:
-            return {}
+    def _remembered(self, fingerprint: str) -> dict[str, str]:
         try:
-            said = json.loads(self._env_file(root).read_bytes())
+            said = json.loads(self._env_file(fingerprint).read_bytes()) if fingerprint else {}
         except (OSError, ValueError):
             return {}
         usable = isinstance(said, dict) and said.keys() >= set(_ENV)
         return said if usable and os.path.isdir(said["GOROOT"]) else {}
 
-    def _env_file(self, root: str) -> Path:
+    def _env_file(self, fingerprint: str) -> Path:
         assert self._cache_dir is not None
-        return self._cache_dir / "env" / f"{self.fingerprint(root)[:32]}.json"
+        return self._cache_dir / "env" / f"{fingerprint[:32]}.json"
 
     def packages(self, root: str, patterns: Sequence[str], flags: Sequence[str]) -> list[Package]:
         """The packages that match ``patterns`` in the module at ``root``, those with errors included.

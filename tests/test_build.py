@@ -331,6 +331,16 @@ def test_the_harness_is_one_package_for_all(module: Module, kind: str, tmp_path:
     assert len(log.read_text().splitlines()) == 1
 
 
+def test_a_go_that_knows_no_package_of_young_files_shares_the_harness_too(
+    module: Module, tmp_path: Path
+) -> None:
+    """Go 1.23 and 1.24 index no directory of GOROOT whose files are younger than two seconds."""
+    module.test_file("a/a_test.go")
+    log = calls(module, tmp_path, "go1.24.10")
+    assert form(module.build(), "example.com/m/a") == "shared"
+    assert len(log.read_text().splitlines()) == 1
+
+
 def test_a_downloaded_toolchain_gets_the_harness_in_each_package(
     module: Module, tmp_path: Path
 ) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +14,11 @@ from typing import Any
 import pytest
 from gomodule import Module
 
+from pytest_gotest import _build as build
 from pytest_gotest import _manifest
 from pytest_gotest._build import Built
 from pytest_gotest._flags import Flags
-from pytest_gotest._manifest import Made, Manifest, identity, inputs, state
+from pytest_gotest._manifest import UNSEEN, Made, Manifest, identity, inputs, module_files, state
 from pytest_gotest._settings import Settings
 from pytest_gotest._toolchain import Toolchain, find_go
 
@@ -84,7 +89,8 @@ def test_of_what_did_not_change_go_is_not_asked(module: Watched) -> None:
     assert builds(module.asked())
     built = module.build()
     assert (sorted(built.binaries), built.fresh, built.errors) == ([A, B], 0, {})
-    assert not [line for line in module.asked() if not line.startswith("list -e")]  # `packages`
+    # `Watched` itself asks for the packages; and which Go a wrapper starts it has to be asked.
+    assert module.asked() == ["list -e", "env GOVERSION"]
 
 
 def _rewrite_in_place(module: Watched) -> None:
@@ -106,6 +112,11 @@ def _swap_link(module: Watched) -> None:
     path.symlink_to(other)
 
 
+def _add_assembler(module: Watched) -> None:
+    module.write("b/x.s", "")
+    module.write("b/y.go", 'package b\n\nfunc init() { println("asm two") }\n')
+
+
 CHANGES: dict[str, tuple[Callable[[Watched], object], bytes]] = {
     "a test": (lambda m: m.test_file("a/a_test.go", 'println("test two")'), b"test two"),
     "another test file": (lambda m: m.test_file("a/x_test.go", 'println("test two")', "a_test"), b"test two"),
@@ -118,7 +129,7 @@ CHANGES: dict[str, tuple[Callable[[Watched], object], bytes]] = {
     "another embedded file below": (lambda m: m.write("a/deep/er/more/.text", "text two"), b"text two"),
     "another embedded file of a pattern": (lambda m: m.write("a/two.txt", "glob two"), b"glob two"),
     "a renamed embedded file": (lambda m: (m.root / "a/one.txt").rename(m.root / "a/glob two.txt"), b"glob two.txt"),
-    "an assembler file": (lambda m: m.write("b/x.s", ""), b""),
+    "an assembler file": (_add_assembler, b"asm two"),
 }  # fmt: skip
 
 
@@ -281,29 +292,163 @@ def test_vet_of_an_old_go_is_not_run_again_either(module: Watched) -> None:
     assert not [line for line in module.asked() if line.startswith(("vet", "test"))]
 
 
-def test_cgo_with_pkg_config_is_never_taken_for_known() -> None:
+def test_what_no_file_here_tells_of_is_an_unseen_input() -> None:
     listed: list[dict[str, Any]] = [
         {"ImportPath": "m", "Dir": "/m", "CgoPkgConfig": ["zlib"]},
         {"ImportPath": "m.test", "Dir": "/m", "Deps": ["m"]},
-        {"ImportPath": "n", "Dir": "/n"},
+        {"ImportPath": "l", "Dir": "/l", "CgoLDFLAGS": ["/l/lib/libx.a"]},
+        {"ImportPath": "l.test", "Dir": "/l", "Deps": ["l"]},
+        {"ImportPath": "n", "Dir": "/n", "CgoLDFLAGS": ["-lm"]},
         {"ImportPath": "n.test", "Dir": "/n", "Deps": ["n", "unsafe"]},
         {"ImportPath": "unsafe"},
         {"ImportPath": "o", "Dir": "/o"},
         {"ImportPath": "o.test", "Dir": "/o", "Deps": ["o", "gone"], "Incomplete": True},
     ]
-    assert inputs(listed, "") == {"n": frozenset({"dir /n"})}
+    assert inputs(listed) == {
+        "m": {"dir /m", UNSEEN},
+        "l": {"dir /l", UNSEEN},
+        "n": {"dir /n"},
+    }
 
 
 def test_a_go_mod_between_a_package_and_its_module_is_an_input() -> None:
-    module = {"Dir": "/m", "GoMod": "/m/go.mod", "Main": True}
+    module = {"Path": "m", "Dir": "/m", "GoMod": "/m/go.mod", "Main": True}
     listed: list[dict[str, Any]] = [
         {"ImportPath": "m/a/b", "Dir": "/m/a/b", "Module": module},
-        {"ImportPath": "m/a/b.test", "Dir": "/m/a/b", "Deps": []},
+        {"ImportPath": "m/c", "Dir": "/mod/m/c@v1"},
+        {"ImportPath": "m/a/b.test", "Dir": "/m/a/b", "Deps": ["m/c"]},
     ]
-    assert inputs(listed, "/w/go.work")["m/a/b"] == {
+    assert inputs(listed, ["/w/go.work", "/m/go.mod"])["m/a/b"] == {
         "dir /m/a/b", "file /m/a/b/go.mod", "file /m/a/go.mod", "file /m/go.mod", "file /m/go.sum",
         "file /m/vendor/modules.txt", "file /w/go.work", "file /w/go.work.sum", "file /w/vendor/modules.txt",
+        "dir /mod/m/c@v1", "file /m/c",
     }  # fmt: skip
+
+
+def test_module_files_are_all_that_a_build_may_ask_for_versions(tmp_path: Path) -> None:
+    (tmp_path / "go.work").write_text('go 1.22\n\nuse (\n\t.\n\t"./a b"\n)\nuse ./gone // ./x\n')
+    (tmp_path / "a b").mkdir()
+    (tmp_path / "a b" / "go.mod").write_text(
+        "module m\n\nreplace example.com/x v1.0.0 => ../x\n\nreplace y => example.com/z v1.0.0\n"
+    )
+    found = module_files(["", str(tmp_path / "go.work")])
+    assert found == {
+        str(tmp_path / name)
+        for name in ("go.work", "go.mod", "a b/go.mod", "gone/go.mod", "x/go.mod")
+    }
+
+
+def _needs(module: Watched, name: str, path: Path) -> None:
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "go.mod").write_text(f"module example.com/{name}\n\ngo 1.22\n")
+
+
+def test_another_member_of_the_workspace_may_ask_for_another_version(module: Watched) -> None:
+    member = module.root.parent / "member"
+    _needs(module, "member", member)
+    (module.root.parent / "go.work").write_text(
+        f"go 1.22\n\nuse (\n\t./{module.root.name}\n\t./member\n)\n"
+    )
+    module.environ["GOFLAGS"] = ""
+    module.build()
+    module.asked()
+    module.build()
+    assert not builds(module.asked())
+    with open(member / "go.mod", "a") as file:
+        file.write("\n// require something else\n")
+    module.build()
+    assert builds(module.asked())
+
+
+@pytest.mark.parametrize("how", ["vanishes", "is swapped"])
+def test_what_changes_while_go_builds_is_not_recorded(
+    module: Watched, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    directory = module.root / "b"
+    other = module.root / "other"
+    other.mkdir()
+    shutil.copy(directory / "b_test.go", other)
+    (other / "b.go").write_text('package b\n\nconst Word = "b two"\n')
+    run = build._Module._round
+
+    def and_then(self: Any, *arguments: Any) -> Any:
+        came = run(self, *arguments)
+        directory.rename(module.root / "gone")
+        if how == "is swapped":
+            other.rename(directory)
+        return came
+
+    module.build()  # lets nothing of what was made above be younger than the build
+    time.sleep(0.05)
+    module.write("b/b.go", 'package b\n\nconst Word = "b three"\n')
+    time.sleep(0.05)
+    with monkeypatch.context() as patched:
+        patched.setattr(build._Module, "_round", and_then)
+        module.build()
+    module.asked()
+    built = module.build()
+    assert builds(module.asked())
+    if how == "is swapped":
+        assert b"b two" in Path(built.binaries[A].path).read_bytes()
+    else:
+        assert A in built.errors
+
+
+def test_a_binary_without_the_harness_is_tried_again(
+    module: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What kept the harness out may pass, such as a disk that was full."""
+    ours = module.root.parent / "harness-0123456789abcdef.go"
+    overlay = module.root.parent / "overlay.json"
+    place = str(module.root / "a" / "zz_gotest_harness_test.go")
+    overlay.write_text(json.dumps({"Replace": {place: str(ours)}}))
+    monkeypatch.setattr(build._Module, "_make_overlays", lambda self, place: [lambda: overlay])
+    ours.write_text("package a_test\n\nvar x = undefined\n")
+    assert module.build().binaries[A].plain
+    ours.write_text("package a_test\n")
+    module.asked()
+    assert not module.build().binaries[A].plain
+    assert builds(module.asked())
+
+
+def test_two_environments_have_two_places(module: Watched) -> None:
+    first = module.build().binaries[A].path
+    module.environ["CGO_CFLAGS"] = "-O1"
+    toolchain = Toolchain(find_go(), module.environ, module.cache)
+    other = build.Builder(toolchain, Settings(cache_dir=module.cache))
+    package = toolchain.packages(str(module.root), ["./b"], [])
+    assert Path(first).parent != Path(other.build(package, package).binaries[B].path).parent
+
+
+@pytest.mark.skipif(
+    shutil.which("cc") is None or shutil.which("ar") is None, reason="needs a C compiler"
+)
+def test_a_library_that_was_linked_in_is_linked_anew(module: Watched) -> None:
+    library = module.root / "c" / "lib"
+    library.mkdir(parents=True)
+    module.write(
+        "c/c.go",
+        "package c\n\n// #cgo LDFLAGS: ${SRCDIR}/lib/libword.a\n// const char *word(void);\n"
+        'import "C"\n\nfunc Word() string { return C.GoString(C.word()) }\n',
+    )
+    module.test_file("c/c_test.go", "println(Word())")
+
+    def library_says(word: str) -> None:
+        (library / "word.c").write_text(f'const char *word(void) {{ return "{word}"; }}\n')
+        subprocess.run(["cc", "-c", "word.c"], cwd=library, check=True)
+        (library / "libword.a").unlink(missing_ok=True)
+        subprocess.run(["ar", "cr", "libword.a", "word.o"], cwd=library, check=True)
+
+    for word in ("word one", "word two"):
+        library_says(word)
+        binary = module.build().binaries["example.com/m/c"]
+        assert word.encode() in Path(binary.path).read_bytes()
+
+
+def test_a_profile_for_the_compiler_is_noticed(tmp_path: Path) -> None:
+    before = state(f"dir {tmp_path}")
+    (tmp_path / "default.pgo").write_text("")
+    assert state(f"dir {tmp_path}")[0] != before[0]
 
 
 def test_record_forgets_what_others_were_made_of_in_another_state(tmp_path: Path) -> None:
@@ -314,10 +459,10 @@ def test_record_forgets_what_others_were_made_of_in_another_state(tmp_path: Path
     of_both = frozenset({f"dir {shared}"})
     manifest = Manifest("facts")
     later = 1 << 62
-    manifest.record({"a": Made((1,), "", of_both), "b": Made((2,), "", of_both)}, later)
+    manifest.record({"a": Made((1,), of_both), "b": Made((2,), of_both)}, later)
     assert sorted(manifest.made) == ["a", "b"]
     (shared / "x.go").write_text("package shared\n")
-    manifest.record({"b": Made((3,), "", of_both | {f"dir {mine}"})}, later)
+    manifest.record({"b": Made((3,), of_both | {f"dir {mine}"})}, later)
     assert sorted(manifest.made) == ["b"]
     path = tmp_path / "manifest.json"
     manifest.write(path)
@@ -337,8 +482,18 @@ def test_an_embed_pattern_sees_what_go_would_embed(tmp_path: Path, pattern: str)
 
 
 def test_what_is_not_there_or_cannot_be_read_has_a_state(tmp_path: Path) -> None:
-    for one in (f"dir {tmp_path}/no", f"file {tmp_path}/no", f"embed {tmp_path}/no\0x"):
-        assert state(one) == state(one)
+    for kind, there in (("dir", "no/x.go"), ("file", "no"), ("embed", "no/x")):
+        one = f"{kind} {tmp_path}/no" + ("\0x" if kind == "embed" else "")
+        before = state(one)
+        assert before == state(one)
+        assert before[1] >= tmp_path.stat().st_ctime_ns  # since when it may be gone
+        path = tmp_path / there
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("")
+        assert state(one)[0] != before[0]
+        path.unlink()
+        if path.parent != tmp_path:
+            path.parent.rmdir()
     (tmp_path / "link.go").symlink_to(tmp_path / "nowhere")
     before = state(f"dir {tmp_path}")
     (tmp_path / "nowhere").write_text("package x\n")

@@ -263,7 +263,7 @@ def test_what_go_env_says_is_remembered_until_something_it_depends_on_changes(
 ) -> None:
     log = tmp_path / "log"
     go = tmp_path / "go"
-    go.write_text(f'#!/bin/sh\necho "$1" >> {log}\nexec {GO} "$@"\n')
+    go.write_text(f'#!/bin/sh\necho "$2" >> {log}\nexec {GO} "$@"\n')
     go.chmod(0o755)
     root = tmp_path / "m"
     root.mkdir()
@@ -273,7 +273,7 @@ def test_what_go_env_says_is_remembered_until_something_it_depends_on_changes(
     def ask() -> tuple[str, int]:
         log.unlink(missing_ok=True)
         env = Toolchain(str(go), environ, tmp_path / "cache").env(str(root))
-        return env.gowork, len(log.read_text().split()) if log.exists() else 0
+        return env.gowork, log.read_text().split().count("-json")
 
     assert [ask()[1], ask()[1]] == [1, 0]
     (tmp_path / "go.work").write_text("go 1.22\n\nuse ./m\n")
@@ -283,3 +283,56 @@ def test_what_go_env_says_is_remembered_until_something_it_depends_on_changes(
     for kept in (tmp_path / "cache" / "env").iterdir():
         kept.write_text("{")
     assert [ask()[1], ask()[1]] == [1, 0]
+
+
+def test_a_shim_is_asked_which_go_it_starts(tmp_path: Path) -> None:
+    """asdf, goenv and their like: one and the same command, another Go."""
+    shim = tmp_path / "go"
+    shim.write_text(
+        f'#!/bin/sh\n[ -e {tmp_path}/other ] && export GOTOOLCHAIN=go1.22.12\nexec {GO} "$@"\n'
+    )
+    shim.chmod(0o755)
+    root = tmp_path / "m"
+    root.mkdir()
+    (root / "go.mod").write_text("module m\n\ngo 1.22\n")
+
+    def version() -> tuple[str, str]:
+        toolchain = Toolchain(str(shim), dict(os.environ), tmp_path / "cache")
+        return toolchain.env(str(root)).goversion, toolchain.fingerprint(str(root))
+
+    before = version()
+    assert version() == before
+    (tmp_path / "other").touch()
+    after = version()
+    assert after[0] == "go1.22.12"
+    assert after[1] != before[1]
+
+
+def test_what_go_env_says_is_kept_for_the_state_it_was_asked_in(tmp_path: Path) -> None:
+    """Settings that change between two looks at them: neither answer may stand for the other state."""
+    root = tmp_path / "m"
+    root.mkdir()
+    (root / "go.mod").write_text("module m\n\ngo 1.22\n")
+    settings = tmp_path / "env"
+    environ = {**os.environ, "GOENV": str(settings), "GOFLAGS": ""}
+    del environ["GOFLAGS"]
+
+    def flags(toolchain: Toolchain) -> str:
+        return toolchain.env(str(root)).goflags
+
+    settings.write_text("GOFLAGS=-tags=one\n")
+    early = Toolchain(GO, environ, tmp_path / "cache")
+    early.fingerprint(str(root))
+    settings.write_text("GOFLAGS=-tags=two\n")
+    assert flags(early) == "-tags=two"
+    settings.write_text("GOFLAGS=-tags=one\n")
+    assert flags(Toolchain(GO, environ, tmp_path / "cache")) == "-tags=one"
+
+
+def test_a_go_work_that_a_variable_names_is_part_of_the_fingerprint(tmp_path: Path) -> None:
+    work = tmp_path / "elsewhere.work"
+    work.write_text("go 1.22\n")
+    environ = {**os.environ, "GOWORK": str(work)}
+    before = Toolchain(GO, environ).fingerprint(str(tmp_path))
+    work.write_text("go 1.23\n")
+    assert Toolchain(GO, environ).fingerprint(str(tmp_path)) != before

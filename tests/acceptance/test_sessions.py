@@ -285,3 +285,16 @@ def test_a_go_mod_that_asks_for_a_go_that_there_is_not(
         "E   *go.mod requires go >= 1.99*",
         "E   install the go that the go.mod asks for*",
     )
+
+
+def test_a_conftest_may_set_the_thresholds_of_the_garbage_collector(
+    pytester: pytest.Pytester,
+) -> None:
+    """They are raised while pytest collects; what somebody sets meanwhile stays."""
+    pytester.mkdir("sub").joinpath("conftest.py").write_text(
+        "import gc\n\ngc.set_threshold(123_000, 20, 20)\n"
+    )
+    pytester.path.joinpath("sub", "test_x.py").write_text(
+        "import gc\n\n\ndef test_x():\n    assert gc.get_threshold() == (123_000, 20, 20)\n"
+    )
+    pytester.runpytest_subprocess("--gotest").assert_outcomes(passed=1)
