@@ -26,6 +26,16 @@ def fixture_is_own(item: pytest.Function, name: str, module: str) -> bool:
     return found is not None and found[-1].func.__module__ == module
 
 
+def fill_wide_fixtures(item: pytest.Function) -> None:
+    """Set up those fixtures of an item that outlive it; the others are left to its ``setup``."""
+    known = item._fixtureinfo.name2fixturedefs
+    for name in item.fixturenames:  # in the order of their scopes, the widest first
+        if name in known and name not in item.funcargs:
+            if known[name][-1].scope in ("function", "class"):
+                break
+            item.funcargs[name] = item._request.getfixturevalue(name)
+
+
 def set_parameters(item: pytest.Function, parameters: str) -> None:
     """Make ``item`` equal in id to ``path::name[parameters]`` as pytest itself parses that text.
 

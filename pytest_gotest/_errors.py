@@ -70,5 +70,9 @@ class ProcessError(GotestError):
     """A test binary could not be started or steered."""
 
 
+class FixtureError(GotestError):
+    """A fixture that Go tests need is not what it has to be."""
+
+
 class ReplayError(GotestError):
     """A recorded log cannot be reported."""

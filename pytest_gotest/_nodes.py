@@ -6,14 +6,14 @@ import functools
 import os
 import re
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_gotest import _compat, _report, _source, _subtests
-from pytest_gotest._errors import DirectiveError, DiscoveryError, GotestError
+from pytest_gotest._errors import DirectiveError, DiscoveryError, FixtureError, GotestError
 from pytest_gotest._outcome import ERROR, FAIL, PASS, SKIP, Result
 from pytest_gotest._plan import Test
 from pytest_gotest._source import DirectiveSet, Kind, SourceFile, TestFunction
@@ -133,7 +133,7 @@ class GoFile(pytest.Module):
         return super().repr_failure(excinfo)
 
 
-def _go_test(gotest_env, gotest_process):  # type: ignore[no-untyped-def]
+def _go_test(gotest_env):  # type: ignore[no-untyped-def]
     raise AssertionError("a Go test runs in its own process")
 
 
@@ -174,14 +174,27 @@ class GoItem(pytest.Function):
     test: Test
     result: Result | None = None
     last = False
-    being_set_up: ClassVar[GoItem | None] = None  # which test the fixture gotest_process is for
 
     def setup(self) -> None:
-        GoItem.being_set_up = self
-        try:
-            super().setup()
-        finally:
-            GoItem.being_set_up = None
+        """Fixtures that outlive the test, then the process that runs it, its TestMain over, then the test's own fixtures.
+
+        So what these do happens while that process stands still.
+        """
+        _compat.fill_wide_fixtures(self)
+        if not self.config.getoption("setupplan", False):
+            self.gotest.prepare(self, self._process_env())
+        super().setup()
+
+    def _process_env(self) -> Mapping[str, str]:
+        env = self.funcargs.get("gotest_env")
+        if isinstance(env, Mapping):
+            return env
+        found = f"it is {env!r}" if "gotest_env" in self.funcargs else "its scope is too narrow"
+        raise FixtureError(
+            f"gotest_env is what a Go process gets before any fixture of a test acts, but {found}",
+            hint='give it @pytest.fixture(scope="package") or "session" and return a dictionary; '
+            "gotest_test_env is for variables of one test",
+        )
 
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
         return self.path, self.function_.line - 1, self.name

@@ -194,7 +194,7 @@ class GoSession:
         return _compat.timeout(self.config) is not None
 
     def _planned(self, item: GoItem) -> Planned:
-        ours = {"gotest_env", "gotest_process", "request"}
+        ours = {"gotest_env", "request"}
         acts = any(name not in ours for name in item.fixturenames) or not _compat.fixture_is_own(
             item, "gotest_env", _FIXTURES
         )

@@ -35,18 +35,3 @@ def gotest_env() -> dict[str, str]:
 def gotest_test_env() -> dict[str, str | None]:
     """Variables for this one Go test, set just before it runs; None removes one. Fill it in a fixture."""
     return {}
-
-
-@pytest.fixture(scope="class")
-def gotest_process(gotest_env: dict[str, str]) -> None:
-    """The process that runs a Go test, its TestMain over; set up before function-scoped fixtures.
-
-    Outside classes a class-scoped fixture is set up for each test, after those of wider scope.
-    """
-    from pytest_gotest._nodes import GoItem
-
-    # Not by `request`: pytest makes that anew, three times here, and inspects a signature each time.
-    item = GoItem.being_set_up
-    if item is None:
-        pytest.fail("gotest_process is a fixture of Go tests alone", pytrace=False)
-    item.gotest.prepare(item, gotest_env)

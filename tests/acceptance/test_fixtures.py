@@ -153,6 +153,38 @@ def gotest_env():
     )
 
 
+@pytest.mark.parametrize(
+    ("scope", "value", "said"),
+    [
+        ("function", "{}", "but its scope is too narrow"),
+        ("class", "{}", "but its scope is too narrow"),
+        ("package", "None", "but it is None"),
+        ("session", "[1]", "but it is [[]1]"),
+    ],
+)
+def test_a_gotest_env_that_cannot_serve_is_one_clear_error(
+    shop: Shop, scope: str, value: str, said: str
+) -> None:
+    shop.write(
+        "env/conftest.py",
+        f"""
+import pytest
+
+@pytest.fixture(scope="{scope}")
+def gotest_env():
+    return {value}
+""",
+    )
+    result = shop.run("env/env_test.go")
+    result.stdout.fnmatch_lines(
+        [
+            f"E   gotest_env is what a Go process gets before any fixture of a test acts, {said}",
+            'E   give it @pytest.fixture(scope="package") or "session" and return a dictionary; *',
+        ]
+    )
+    result.assert_outcomes(errors=2)
+
+
 def test_gotest_env_is_overridden_for_a_directory(shop: Shop) -> None:
     fixture = """
 import pytest
