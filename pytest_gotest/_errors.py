@@ -7,6 +7,7 @@ GotestError
 ├── DirectiveError   a `//pytest:` comment that says something unknown
 ├── BuildError       a package whose tests do not build or do not pass vet
 ├── ProcessError     a test binary that could not be started or steered
+├── FixtureError     a fixture that Go tests need and that is not what it has to be
 └── ReplayError      a recorded log that cannot be reported
 
 Every message says what was asked, what was found and what to do. All are

@@ -13,6 +13,7 @@ from pytest_gotest._errors import (
     BuildError,
     DirectiveError,
     DiscoveryError,
+    FixtureError,
     GotestError,
     ProcessError,
     ReplayError,
@@ -20,7 +21,7 @@ from pytest_gotest._errors import (
     ToolchainError,
 )
 
-PLAIN = (ToolchainError, DiscoveryError, BuildError, ProcessError, ReplayError)
+PLAIN = (ToolchainError, DiscoveryError, BuildError, ProcessError, FixtureError, ReplayError)
 PLACED = (SourceError, DirectiveError)
 ALL: list[GotestError] = [
     GotestError("no go command", hint="install Go"),
