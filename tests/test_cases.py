@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import gone, run_pytest
+from running import gone, need_c_compiler, run_pytest
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -41,6 +41,8 @@ def test_pytest_reports_what_the_case_expects(case: Path, isolate: str, tmp_path
         pytest.skip("its tests wait for each other, and at the gate each is alone")
     if isolate == "gotest" and (why := run.get("not_by_go")):
         pytest.skip(why)
+    if run.get("cgo"):
+        need_c_compiler()
     mode = {
         "auto": [],
         "gate": ["--gotest-isolate=gate"],

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from running import need_c_compiler
 
 from pytest_gotest import _harness
 from pytest_gotest._errors import BuildError, ProcessError
@@ -1180,6 +1181,8 @@ def test_another_testing_package_is_refused(build: Callable[..., Steered], tmp_p
     ids=lambda value: " ".join(value),
 )
 def test_build_modes(build: Callable[..., Steered], flags: list[str], env: dict[str, str]) -> None:
+    if "-race" in flags:
+        need_c_compiler()
     orders = build(MODULE / "orders", "orders", *flags, **env)
     hello = orders.hello()
     orders.ready()

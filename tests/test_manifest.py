@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from gomodule import Module
+from running import need_c_compiler
 
 from pytest_gotest import _build as build
 from pytest_gotest import _manifest
@@ -420,10 +421,8 @@ def test_two_environments_have_two_places(module: Watched) -> None:
     assert Path(first).parent != Path(other.build(package, package).binaries[B].path).parent
 
 
-@pytest.mark.skipif(
-    shutil.which("cc") is None or shutil.which("ar") is None, reason="needs a C compiler"
-)
 def test_a_library_that_was_linked_in_is_linked_anew(module: Watched) -> None:
+    need_c_compiler()
     library = module.root / "c" / "lib"
     library.mkdir(parents=True)
     module.write(
