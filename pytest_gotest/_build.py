@@ -165,20 +165,24 @@ class _Module:
         overlay = self._overlays[0]()
         facts = self._facts(overlay)
         # Binaries that are current are taken without the lock: none is ever written in place.
-        stale = self._take_current(packages, facts, built)
+        stale = self._take_current(packages, Manifest.read(self._manifest, facts), built)
         if not stale:
             return
         from filelock import FileLock  # a large import, and most sessions build nothing
 
         self._place.mkdir(parents=True, exist_ok=True)
         with FileLock(self._place / ".lock"):
-            stale = self._take_current(stale, facts, built)  # another session may just have built
+            manifest = Manifest.read(self._manifest, facts)
+            stale = self._take_current(
+                stale, manifest, built
+            )  # another session may just have built
             if stale:
-                self._build(stale, overlay, facts, built)
+                self._build(stale, overlay, manifest, built)
 
-    def _take_current(self, packages: list[Package], facts: str, built: Built) -> list[Package]:
+    def _take_current(
+        self, packages: list[Package], manifest: Manifest, built: Built
+    ) -> list[Package]:
         """Note the binaries that can be run as they are, and return the packages of the others."""
-        manifest = Manifest.read(self._manifest, facts)
         stale = []
         for package, binary in self._binaries(packages):
             path = package.import_path
@@ -188,9 +192,10 @@ class _Module:
                 stale.append(package)
         return stale
 
-    def _build(self, packages: list[Package], overlay: Path, facts: str, built: Built) -> None:
+    def _build(
+        self, packages: list[Package], overlay: Path, manifest: Manifest, built: Built
+    ) -> None:
         """Let go bring these binaries up to date, and write down of what they were made."""
-        manifest = Manifest.read(self._manifest, facts)
         for package, binary in self._binaries(packages):
             if manifest.is_doubtful(package.import_path, binary):
                 binary.unlink(missing_ok=True)

@@ -213,14 +213,7 @@ class _Look:
             if rest:
                 self.at_pattern(entry.path, rest)
             elif entry.is_dir(follow_symlinks=False):
-                self._tree(entry.path)
-            else:
-                self._note(entry.path, entry.stat)
-
-    def _tree(self, path: str) -> None:
-        for entry in self._entries(path):
-            if entry.is_dir(follow_symlinks=False):
-                self._tree(entry.path)
+                self.at_pattern(entry.path, ["*"])  # go embeds all that is below
             else:
                 self._note(entry.path, entry.stat)
 
