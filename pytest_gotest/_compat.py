@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 import pytest
@@ -101,3 +101,27 @@ def set_later_timer(item: pytest.Item, settings: Any, later: float) -> None:
     """Let pytest-timeout's clock of an item run for ``later`` seconds more than it was told."""
     plugin: Any = item.config.pluginmanager.get_plugin("timeout")
     plugin.pytest_timeout_set_timer(item, settings._replace(timeout=settings.timeout + later))
+
+
+def on_work(session: pytest.Session, handed: Callable[[Sequence[int]], None]) -> bool:
+    """In an xdist worker: call ``handed`` with the indices of items before they are put into its queue.
+
+    One call for what the scheduler sent at once, in the thread that receives it. False, and no call,
+    where xdist is not as known here. To be called before the worker's loop begins.
+    """
+    plugins = session.config.pluginmanager.get_plugins()
+    # Its class is another object than the one that can be imported: execnet runs the module's source.
+    worker: Any = next((one for one in plugins if type(one).__name__ == "WorkerInteractor"), None)
+    handle: Any = getattr(worker, "handle_command", None)
+    if handle is None:
+        return False
+
+    def listen(command: Any) -> None:
+        if isinstance(command, tuple) and command[0] == "runtests":
+            handed(command[1]["indices"])
+        elif isinstance(command, tuple) and command[0] == "runtests_all":
+            handed(range(len(session.items)))
+        handle(command)
+
+    worker.handle_command = listen
+    return True

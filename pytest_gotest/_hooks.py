@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import gc
+import os
 import random
 import shutil
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pytest_gotest import _compat, _session
+from pytest_gotest import _compat, _cpus, _session
+from pytest_gotest._durations import Durations
 from pytest_gotest._errors import GotestError
 from pytest_gotest._nodes import GoFile, GoItem, amend_report
 from pytest_gotest._replay_nodes import ReplayLog, spool
-from pytest_gotest._session import GoSession
+from pytest_gotest._session import TOLD, GoSession
+from pytest_gotest._summary import Summary, packages
 
 _TIMER_SLACK = 10.0  # seconds for a Go test to be ended in, and for its report
 _OBJECTS = 50_000  # made while collecting before garbage is looked for; Python's own is 700 to 2000
 _HIDDEN = ("build", "dist")
-_SEED, _REPLAY = "gotest_shuffle_seed", "gotest_replay_log"
 
 
 class GoHooks:
@@ -30,26 +33,63 @@ class GoHooks:
         self.config = config
         self.go: GoSession = _session.start(config)
         self.replay: Path | None = None
-        self.leftover: list[str] = []
+        self.summary = Summary()
+        self.durations = Durations(config.rootpath, self.go.settings.cache_dir)
+        self._seated: dict[str, list[Any]] = {}
         self._left_out_of: dict[Path, bool] = {}
         settings = self.go.settings
         if settings.replay is not None:
             try:
-                shared = getattr(config, "workerinput", {}).get(_REPLAY)
+                shared = self.go.told.get("replay")
                 self.replay = Path(shared) if shared else spool(config, settings.replay)
             except GotestError as error:
                 raise pytest.UsageError(str(error)) from None
             config.args[:] = [str(self.replay)]
         if settings.shuffle == -1:
-            drawn = getattr(config, "workerinput", {}).get(_SEED) or random.randrange(1 << 31)
+            drawn = self.go.told.get("shuffle") or random.randrange(1 << 31)
             self.go.settings = replace(settings, shuffle=drawn)
 
+    # pytest-xdist's controller
+
     @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: object) -> None:
-        """xdist: every worker shuffles alike and reads the same log."""
-        given: dict[str, object] = node.workerinput  # type: ignore[attr-defined]
-        given[_SEED] = self.go.settings.shuffle
-        given[_REPLAY] = str(self.replay) if self.replay else None
+    def pytest_configure_node(self, node: Any) -> None:
+        """Every worker shuffles alike, reads the same log and knows its share of the machine."""
+        from pytest_gotest import _xdist
+
+        index, workers = _xdist.seat(node, self._seated)
+        node.workerinput[TOLD] = {
+            "shuffle": self.go.settings.shuffle,
+            "replay": str(self.replay) if self.replay else None,
+            "index": index,
+            "workers": workers,
+            "dist": self.config.getoption("dist"),
+        }
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config) -> object | None:
+        if config.getoption("dist") != "load":
+            return None
+        from xdist.workermanage import parse_tx_spec_config
+
+        from pytest_gotest._xdist import UnitScheduling
+
+        return UnitScheduling(
+            config,
+            self.durations.read(),
+            len(parse_tx_spec_config(config)),
+            most=config.getoption("maxschedchunk"),
+            say=lambda line: _compat.write_line(config, line, yellow=True),
+        )
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        output = getattr(node, "workeroutput", {}).get(TOLD)  # none of one that crashed
+        if output is not None:
+            self.summary.add(output)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if not self.go.in_worker:
+            self.durations.note(report)
 
     def pytest_report_header(self, config: pytest.Config) -> list[str]:
         settings = self.go.settings
@@ -61,6 +101,8 @@ class GoHooks:
             raise pytest.UsageError(str(error)) from None
         words = [f"{env.goversion} {env.goos}/{env.goarch}"]
         words.append("shuffle off" if settings.shuffle is None else f"shuffle {settings.shuffle}")
+        if workers := self.config.getoption("tx", None):
+            words.append(_shares(_cpus.available(), len(workers)))
         if settings.engine != "binary":
             words.append("engine go test -json")
         return ["gotest: " + ", ".join(words)]
@@ -92,7 +134,7 @@ class GoHooks:
             return None
         if not collection_path.is_dir():
             return True
-        return False if self.go.catalog.holds_packages(str(collection_path)) else None
+        return False if self.go.catalog.holdspackages(str(collection_path)) else None
 
     def _hidden_above(self, path: Path) -> Path | None:
         """The directory at or above ``path`` that only its name hides, in a Go module."""
@@ -139,7 +181,7 @@ class GoHooks:
                 above for above in (directory, *directory.parents) if session.isinitpath(above)
             ]
             return not any(
-                str(above) != root and not catalog.holds_packages(str(above)) for above in named
+                str(above) != root and not catalog.holdspackages(str(above)) for above in named
             )
         except GotestError:
             return False  # the module cannot be listed: the file says so when it is collected
@@ -161,7 +203,7 @@ class GoHooks:
         looks = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test")
         if any(getattr(option, name, False) for name in looks) or self._controls_workers():
             return
-        self.go.build(session.items)
+        self.go.build(session)
 
     def _controls_workers(self) -> bool:
         return bool(getattr(self.config.option, "tx", None)) and not self.go.in_worker
@@ -172,10 +214,10 @@ class GoHooks:
             return []
         current = len(built.binaries) - built.fresh
         if built.fresh or built.errors:
-            words = f"gotest: {_packages(built.fresh)} built in {built.seconds:.1f} s"
+            words = f"gotest: {packages(built.fresh)} built in {built.seconds:.1f} s"
             words += f" ({current} up to date)" if current else ""
         else:
-            words = f"gotest: {_packages(current)} up to date ({built.seconds:.1f} s)"
+            words = f"gotest: {packages(current)} up to date ({built.seconds:.1f} s)"
         if built.errors:
             words += f", {len(built.errors)} failed to build"
         return [words]
@@ -223,34 +265,31 @@ class GoHooks:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        runner = self.go.runner
-        self.leftover = runner.unreported() if runner is not None else []
-        if self.leftover and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        summary = self.go.summary()
         self.go.close()
-        if self.replay is not None and not self.go.in_worker:
+        if self.go.in_worker:
+            self.config.workeroutput[TOLD] = summary.as_data()  # type: ignore[attr-defined]
+            return
+        self.summary.add(summary.as_data())
+        if self.summary.leftover and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if self.replay is not None:
             shutil.rmtree(self.replay.parent, ignore_errors=True)
+        else:
+            self.durations.write(self.summary.starts)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        runner = self.go.runner
-        if runner is None:
-            return
-        for problem in self.leftover:
-            terminalreporter.write_line(f"gotest: {problem}", red=True)
-        for why, number in self.go.unsteered().items():
-            words = f"gotest: {_packages(number)} ran a process for each test: {why}"
-            terminalreporter.write_line(words, yellow=True)
-        if self.go.ran:
-            processes = runner.processes
-            words = f"gotest: {self.go.ran} Go test{'s' if self.go.ran != 1 else ''} in "
-            words += f"{processes} process{'es' if processes != 1 else ''}"
-            if runner.restarted:
-                words += f", {runner.restarted} ran again because a neighbour ended their process"
-            terminalreporter.write_line(words)
-        if self.config.get_verbosity() > 0:
-            for package, plan in runner.plans.items():
+        for line, colour in self.summary.lines():
+            terminalreporter.write_line(line, **{colour: True} if colour else {})
+        if self.config.get_verbosity() > 0 and self.go.runner is not None:
+            for package, plan in self.go.runner.plans.items():
                 terminalreporter.write_line(f"gotest: {package}: {plan.why}")
 
 
-def _packages(number: int) -> str:
-    return f"{number} package{'s' if number != 1 else ''}"
+def _shares(cpus: int, workers: int) -> str:
+    own = os.environ.get("GOMAXPROCS")
+    if own:
+        return f"GOMAXPROCS {own} as set"
+    most, least = _cpus.share(cpus, workers, 0), _cpus.share(cpus, workers, workers - 1)
+    each = f"{least}" if least == most else f"{least} or {most}"
+    return f"GOMAXPROCS {each} for each of {workers} workers on {cpus} CPUs"

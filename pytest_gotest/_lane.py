@@ -8,6 +8,7 @@ had not begun run in a fresh process. Knows no pytest.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -43,6 +44,8 @@ class Lane(threading.Thread):
         self.processes = 0
         self.problems: list[str] = []  # of the package, beside what its tests say
         self.restarted = 0  # tests that ran again because a neighbour ended their process
+        self.start_seconds: float | None = None  # of its first process, to the first gate
+        self._began = 0.0
         self.standing = threading.Event()  # set at the first gate, and whenever waiting is in vain
         if not launch.harness and not prepared:
             self.standing.set()  # its first process waits for its first group
@@ -96,6 +99,7 @@ class Lane(threading.Thread):
         process: Run | None = None
         try:
             while self._wanted():
+                self._began = time.monotonic()
                 process = SteeredRun(self) if self.launch.harness else ListedRun(self)
                 self.processes += 1
                 try:
@@ -194,6 +198,8 @@ class Lane(threading.Thread):
 
     def stands(self) -> None:
         """The process stands at a gate."""
+        if self.start_seconds is None:
+            self.start_seconds = time.monotonic() - self._began
         self.standing.set()
 
     def echo(self, text: str) -> None:

@@ -1,7 +1,9 @@
 """Which tests run in which process and when; hands out results in any order. Knows no pytest.
 
-A package is *gated* (each group starts when its item asks for it) where something must act between
-two tests, and *free* where nothing does: then its process runs ahead of pytest, beside other packages.
+What pytest is to ask for next is announced in *batches*, one for each package: all of a session, or what
+an xdist worker was handed. A batch is *gated* (each group starts when its item asks for it) where
+something must act between two tests, and *free* where nothing does: then its process runs ahead of
+pytest, beside other packages.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import os
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pytest_gotest._lane import Lane
@@ -35,6 +37,24 @@ def _environment() -> dict[Any, Any]:
 def _decoded(variables: Mapping[Any, Any]) -> dict[str, str]:
     named = {os.fsdecode(name): os.fsdecode(value) for name, value in variables.items()}
     return {name: value for name, value in named.items() if name not in _PYTESTS_OWN}
+
+
+@dataclass(slots=True, eq=False)
+class _Batch:
+    """Tests of one package that pytest asks for one after the other, and how they run.
+
+    ``acts``: something acts around one of them, so none begins before the first is asked for.
+    """
+
+    package: str
+    members: list[Planned]
+    plan: Plan
+    acts: bool
+    lane: Lane | None = None  # of a free one that has begun
+
+    @property
+    def runs_free(self) -> set[Test]:
+        return {test for group in self.plan.groups for test in group} if self.plan.free else set()
 
 
 class Runner:
@@ -66,15 +86,14 @@ class Runner:
         self._echo = echo
         self.plans: dict[str, Plan] = {}
         self._planned: dict[Test, Planned] = {}
-        self._by_package: dict[str, list[Planned]] = defaultdict(list)
+        self._batches: dict[Test, _Batch] = {}  # the last that was announced with it
+        self._free: dict[Test, _Batch] = {}  # the same, of those that run free
         self._arrived = threading.Condition(threading.RLock())
         self._results: dict[Test, Result] = {}
         self._submitted: set[Test] = set()  # in a lane's hands, or through them
         self._asked: set[Test] = set()
         self._lane_of: dict[Test, Lane] = {}  # between prepare and the result
-        self._runs_free: set[Test] = set()
-        self._queue: deque[str] = deque()  # free packages that have not begun
-        self._free: dict[str, Lane] = {}
+        self._queue: deque[_Batch] = deque()  # free ones that have not begun
         self._busy = 0  # free lanes that run
         self._gated: dict[tuple[str, tuple[tuple[str, str], ...]], Lane] = {}
         self._lanes: list[Lane] = []
@@ -85,19 +104,30 @@ class Runner:
         self._closed = False
 
     def plan(self, tests: Iterable[Planned]) -> None:
-        """Once, with all tests of the session in pytest's order."""
+        """Once, with all tests that the session may ask for."""
         self._environ = _environment()
-        for planned in tests:
-            self._planned[planned.test] = planned
-            self._by_package[planned.test.package].append(planned)
-        for package, members in self._by_package.items():
-            plan = self.plans[package] = plan_package(members, self._isolate, ahead=self._ahead)
-            if plan.free and self._bundle and plan.groups:
-                plan.groups = [tuple(test for group in plan.groups for test in group)]
-            if plan.free and plan.groups:
-                if not any(planned.acts for planned in members):
-                    self._queue.append(package)
-                self._runs_free.update(test for group in plan.groups for test in group)
+        self._planned = {planned.test: planned for planned in tests}
+
+    def expect(self, tests: Iterable[Test]) -> None:
+        """These are asked for next, in this order, and nobody else runs them. From any thread."""
+        by_package: dict[str, list[Planned]] = defaultdict(list)
+        for test in tests:
+            if test in self._planned:
+                by_package[test.package].append(self._planned[test])
+        with self._arrived:
+            for package, members in by_package.items():
+                plan = plan_package(members, self._isolate, ahead=self._ahead)
+                if plan.free and self._bundle and plan.groups:
+                    plan.groups = [tuple(test for group in plan.groups for test in group)]
+                acts = any(planned.acts for planned in members)
+                batch = _Batch(package, members, plan, acts)
+                self.plans.setdefault(package, plan)
+                for planned in members:
+                    self._batches[planned.test] = batch
+                    self._free.pop(planned.test, None)
+                self._free.update((test, batch) for test in batch.runs_free)
+                if plan.free and plan.groups and not acts:
+                    self._queue.append(batch)
 
     @property
     def processes(self) -> int:
@@ -107,6 +137,15 @@ class Runner:
     def restarted(self) -> int:
         """Tests that ran again because another one ended their process."""
         return sum(lane.restarted for lane in self._lanes)
+
+    def starts(self) -> dict[str, float]:
+        """Seconds, by package, from the start of a process to its first gate: the longest of each."""
+        found: dict[str, float] = {}
+        for lane in self._lanes:
+            if lane.start_seconds is not None:
+                package = lane.launch.package
+                found[package] = max(lane.start_seconds, found.get(package, 0.0))
+        return found
 
     def prepare(self, test: Test, env: Mapping[str, str]) -> Result | None:
         """Start the process that will run ``test`` and wait until its TestMain lets tests run.
@@ -218,17 +257,15 @@ class Runner:
         if self._is_own(test):
             self._make_way(test.package)
             return self._start(test, env)
-        if test in self._runs_free:
-            with self._arrived:
-                begun = test.package in self._free
-            if not begun:
-                self._make_way(test.package)
-            with self._arrived:
-                if test.package not in self._free:
-                    self._begin_free(test.package, env)
-                self._fill()
-                return self._free[test.package]
-        return self._gated_lane(test, env)
+        batch = self._free.get(test)
+        if batch is None:
+            return self._gated_lane(test, env)
+        if batch.lane is None:
+            self._make_way(test.package)
+        with self._arrived:
+            lane = batch.lane or self._begin_free(batch, env)
+            self._fill()
+        return lane
 
     def _make_way(self, package: str) -> None:
         """Let the package's processes end first: as with go test, never two of one package at once."""
@@ -285,22 +322,23 @@ class Runner:
             self._alive.setdefault(test.package, []).append(lane)
         return lane
 
-    def _begin_free(self, package: str, env: Mapping[str, str]) -> None:
+    def _begin_free(self, batch: _Batch, env: Mapping[str, str]) -> Lane:
         with contextlib.suppress(ValueError):
-            self._queue.remove(package)
-        groups = [Group(tests, times=self._count) for tests in self.plans[package].groups]
-        self._free[package] = self._start(groups[0].tests[0], env, groups, free=True)
+            self._queue.remove(batch)
+        groups = [Group(tests, times=self._count) for tests in batch.plan.groups]
+        batch.lane = self._start(groups[0].tests[0], env, groups, free=True)
         self._busy += 1
         for group in groups:
             self._submitted.update(group.tests)
+        return batch.lane
 
     def _fill(self) -> None:
         """Run as many packages ahead as there are jobs."""
         while self._ahead and not self._closed and self._busy < self._jobs:
-            package = next((name for name in self._queue if not self._living(name)), None)
-            if package is None:
+            batch = next((one for one in self._queue if not self._living(one.package)), None)
+            if batch is None:
                 return
-            self._begin_free(package, {})
+            self._begin_free(batch, {})
 
     def _free_ended(self) -> None:
         with self._arrived:
@@ -319,10 +357,11 @@ class Runner:
         env |= test_env
         planned = self._planned.get(test)
         tests: tuple[Test, ...] = (test,)
-        if planned is not None and planned.grouped and not self._is_own(test):
+        batch = self._batches.get(test)
+        if batch is not None and planned is not None and planned.grouped and not self._is_own(test):
             beside = [
                 other.test
-                for other in self._by_package[test.package]
+                for other in batch.members
                 if other.grouped and not other.doubtful and not self._is_own(other.test)
             ]
             tests = tuple(dict.fromkeys((test, *beside)))

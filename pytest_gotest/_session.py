@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import re
 import types
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pytest_gotest import _compat, _nodes, _settings, _source
+from pytest_gotest import _compat, _cpus, _nodes, _settings, _source, _summary, _units
 from pytest_gotest._build import Binary, Builder, Built
 from pytest_gotest._discovery import Catalog
 from pytest_gotest._errors import BuildError, GotestError
@@ -27,11 +28,13 @@ from pytest_gotest._replay import Log
 from pytest_gotest._runner import Runner
 from pytest_gotest._settings import Settings
 from pytest_gotest._source import Kind, SourceFile, TestFunction
+from pytest_gotest._summary import Summary
 from pytest_gotest._toolchain import Package, Toolchain, find_go
 
 _PLACE = re.compile(r"\.go:\d+")
 _LONG = 5.0  # seconds after which a build or a test says that it is alive
 _FIXTURES = "pytest_gotest.plugin"
+TOLD = "gotest"  # the key of what xdist's controller tells its workers, and they tell it at their end
 
 
 class GoSession:
@@ -46,12 +49,14 @@ class GoSession:
         self._bracketed: dict[Path, dict[str, list[str]]] | None = None
         self._declared: dict[str, dict[str, set[str]]] = {}
         self._packages: dict[str, Package] = {}
+        self._homes: dict[str, str] = {}
         self._told: dict[str, str] = {}
         self.built: Built | None = None
         self.runner: Runner | None = None
         self.replayed: Log | None = None
         self.ran = 0
         self._due: dict[str, float] = {}  # when to say again that something still runs
+        self.told: Mapping[str, Any] = getattr(config, "workerinput", {}).get(TOLD, {})
         self.echo: Callable[[str], None] | None = None
         if config.getoption("capture", "fd") == "no":
             self.echo = _print
@@ -134,8 +139,9 @@ class GoSession:
 
     # Build and run
 
-    def build(self, items: Sequence[pytest.Item]) -> None:
+    def build(self, session: pytest.Session) -> None:
         """Compile what the collected tests need, and plan how they run."""
+        items = session.items
         chosen = [item for item in items if isinstance(item, GoItem)]
         if not self.in_worker:
             for item in {item.test.package: item for item in chosen}.values():
@@ -146,6 +152,7 @@ class GoSession:
             if limit := _compat.timeout(item):
                 item.test = replace(item.test, timeout=min(limit, item.test.timeout))
         self._packages = {item.test.package: item.package_ for item in chosen}
+        self._homes = {item.test.package: _units.home(item.nodeid) for item in chosen}
         selected = list(self._packages.values())
         if self.settings.engine == "binary":
             everyone = self.catalog.all_packages({package.root for package in selected})
@@ -153,24 +160,32 @@ class GoSession:
             self.built = builder.build(selected, everyone)
         else:
             self.built = Built()
-        self.runner = self._make_runner()
-        self.runner.plan(
-            self._planned(item) for item in chosen if item.test.package not in self.built.errors
-        )
+        listens = self.in_worker and _compat.on_work(session, self._handed(items))
+        self.runner = self._make_runner(ahead=listens or not self.in_worker)
+        sound = [item for item in chosen if item.test.package not in self.built.errors]
+        self.runner.plan(self._planned(item) for item in sound)
+        if not self.in_worker:
+            self.runner.expect(item.test for item in sound)
 
-    def unsteered(self) -> dict[str, int]:
-        """Why test binaries took no orders -> how many packages ran a process for each test instead."""
-        binaries = self.built.binaries.values() if self.built else ()
-        return Counter(binary.plain for binary in binaries if binary.plain)
+    def _handed(self, items: Sequence[pytest.Item]) -> Callable[[Sequence[int]], None]:
+        """What takes note that this worker was handed these of its items."""
+
+        def handed(indices: Sequence[int]) -> None:
+            chosen = (items[index] for index in indices)
+            assert self.runner is not None
+            self.runner.expect(item.test for item in chosen if isinstance(item, GoItem))
+
+        return handed
 
     @property
     def in_worker(self) -> bool:
         return hasattr(self.config, "workerinput")
 
-    def _make_runner(self) -> Runner:
+    def _make_runner(self, *, ahead: bool) -> Runner:
         option = self.config.option
         ahead = (
-            not self.in_worker
+            ahead
+            and self.told.get("dist") != "worksteal"  # may take back what has run already
             and self.echo is None
             and not getattr(option, "maxfail", 0)
             and not getattr(option, "usepdb", False)
@@ -181,12 +196,17 @@ class GoSession:
             self._launch,
             isolate=self.settings.isolate,
             count=self.settings.count,
-            jobs=len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count() or 1,
+            jobs=self._share,
             ahead=ahead,
             bundle=self.settings.engine == "gotest",
             echo=self.echo,
+        )
+
+    @functools.cached_property
+    def _share(self) -> int:
+        """CPUs for this session, or for an xdist worker of those that its machine has."""
+        return _cpus.share(
+            _cpus.available(), self.told.get("workers", 1), self.told.get("index", 0)
         )
 
     def _timed(self) -> bool:
@@ -210,6 +230,8 @@ class GoSession:
 
     def _launch(self, test: Test, environ: Mapping[str, str], plain: str) -> Launch:
         package = self._packages[test.package]
+        if self.told.get("workers", 1) > 1:
+            environ = {"GOMAXPROCS": str(self._share), **environ}
         if self.settings.engine == "gotest":
             return gotest_launch(package, self.toolchain, self.settings, environ)
         assert self.built is not None
@@ -287,6 +309,22 @@ class GoSession:
         if seconds >= due:
             self._due[what] = 2 * due
             _compat.write_line(self.config, f"gotest: {what} ({seconds:.0f} s)", light=True)
+
+    def summary(self) -> Summary:
+        """Of this process alone."""
+        if self.runner is None:
+            return Summary(ran=self.ran)
+        binaries = self.built.binaries.items() if self.built else ()
+        plain = [(package, binary.plain) for package, binary in binaries if binary.plain]
+        starts = self.runner.starts().items()
+        return Summary(
+            ran=self.ran,
+            processes=self.runner.processes,
+            restarted=self.runner.restarted,
+            unsteered=_summary.by_reason(plain),
+            leftover=self.runner.unreported(),
+            starts={self._homes[package]: seconds for package, seconds in starts},
+        )
 
     def close(self) -> None:
         if self._catalog is not None:

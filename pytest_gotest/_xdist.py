@@ -1,0 +1,236 @@
+"""pytest-xdist's controller: what each worker is told, and a scheduler for the default, --dist=load.
+
+The scheduler hands out units of work, the longest first. It is written on xdist's `Scheduling` protocol. A worker
+runs a test when it knows the next one, so each is fed while it holds fewer than two, and told to shut down when
+nothing is left.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from pytest_gotest import _units
+from pytest_gotest._units import Costs, Unit
+
+_AHEAD = 0.05  # seconds of work that a worker holds beside the test it runs: more than a message takes
+_AHEAD_PART = 0.02  # of all the time that a worker will take: the last units must not be given away early
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    """What a worker holds, in the order it runs it."""
+
+    pending: dict[int, None] = field(default_factory=dict)
+    collected: bool = False
+    lost: bool = False  # nothing can be sent to it any more
+
+
+class UnitScheduling:
+    """`Scheduling` of xdist. ``numnodes`` workers are awaited before the first test is handed out.
+
+    ``most`` tests are in a unit, if given (--maxschedchunk); ``say`` gets a line for the user.
+    """
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        costs: Costs,
+        numnodes: int,
+        *,
+        most: int | None = None,
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.config = config
+        self.numnodes = numnodes
+        self.collection: list[str] | None = None
+        self._costs = costs
+        self._most = most
+        self._say = say
+        self._workers: dict[Any, _Worker] = {}
+        self._collections: dict[Any, list[str]] = {}
+        self._units: deque[Unit] = deque()
+        self._seconds: list[float] = []
+        self._ahead = 0.0
+        self._lost_once: set[int] = set()
+
+    @property
+    def nodes(self) -> list[Any]:
+        return list(self._workers)
+
+    @property
+    def collection_is_completed(self) -> bool:
+        return len(self._collections) >= self.numnodes
+
+    @property
+    def tests_finished(self) -> bool:
+        return (
+            self.collection_is_completed
+            and not self._units
+            and all(len(worker.pending) < 2 for worker in self._workers.values())
+        )
+
+    @property
+    def has_pending(self) -> bool:
+        return bool(self._units) or any(worker.pending for worker in self._workers.values())
+
+    def add_node(self, node: Any) -> None:
+        self._workers[node] = _Worker()
+
+    def add_node_collection(self, node: Any, collection: Sequence[str]) -> None:
+        if self.collection is None:
+            self._collections[node] = list(collection)
+            self._workers[node].collected = True
+        elif list(collection) == self.collection:
+            self._workers[node].collected = True
+        else:
+            # One that replaces a lost worker, and finds other tests than there were.
+            self._differs(self.collection, node, collection)
+            node.shutdown()
+
+    def schedule(self) -> None:
+        """All have collected; or one has that came later."""
+        if self.collection is None and not self._begin():
+            return
+        for node in self.nodes:  # one for each, before the first gets a second
+            self._send_one(node, only_idle=True)
+        self._feed_all()
+
+    def _begin(self) -> bool:
+        (first, collection), *others = self._collections.items()
+        same = [self._differs(collection, node, other, first) for node, other in others]
+        if any(same):
+            return False  # xdist ends the session: nothing is pending
+        self.collection = collection
+        self._seconds = _units.estimate(collection, self._costs)
+        workers = min(self.numnodes, len(collection)) or 1
+        units = _units.plan_units(collection, self._costs, workers, most=self._most)
+        self._units.extend(units)
+        self._ahead = min(_AHEAD, _AHEAD_PART * sum(unit.cost for unit in units) / workers)
+        return True
+
+    def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
+        del self._workers[node].pending[item_index]
+        self._feed(node)
+
+    def mark_test_pending(self, item: str) -> None:
+        """Run this one again; asked for by plugins when a worker was lost with it."""
+        assert self.collection is not None
+        self._first_of_all([self.collection.index(item)])
+        self._feed_all()
+
+    def remove_pending_tests_from_node(self, node: Any, indices: Sequence[int]) -> None:
+        raise NotImplementedError("no test is ever taken back from a worker")
+
+    def remove_node(self, node: Any) -> str | None:
+        """A worker is gone. What it held is for others, but for the test that it ran, which is returned.
+
+        That of a worker on another host is run once more: the connection may have been lost and not the worker.
+        """
+        worker = self._workers.pop(node)
+        self._collections.pop(node, None) if self.collection is None else None
+        if not worker.pending:
+            return None
+        assert self.collection is not None
+        running, *left = worker.pending
+        again = _is_remote(node) and running not in self._lost_once
+        if again:
+            self._lost_once.add(running)
+            left.insert(0, running)
+        self._first_of_all(left)
+        if left:
+            words = f"gotest: {len(left)} test{'s' if len(left) != 1 else ''} without a verdict "
+            words += f"from {node.gateway.id} wait for another worker"
+            self._say(words + (f", {self.collection[running]} among them" if again else ""))
+        self._feed_all()
+        return None if again else self.collection[running]
+
+    def _first_of_all(self, indices: Iterable[int]) -> None:
+        assert self.collection is not None
+        units = _units.regroup(self.collection, indices, self._costs)
+        self._units.extendleft(reversed(units))
+
+    # Feeding
+
+    def _feed_all(self) -> None:
+        for node in self.nodes:
+            self._feed(node)
+
+    def _feed(self, node: Any) -> None:
+        worker = self._workers[node]
+        while self._units and self._is_hungry(worker):
+            if not self._send_one(node):
+                return
+        if not self._units and worker.collected and not node.shutting_down:
+            node.shutdown()
+
+    def _is_hungry(self, worker: _Worker) -> bool:
+        if len(worker.pending) < 2:
+            return True
+        left = 0.0
+        for index in islice(worker.pending, 1, None):
+            left += self._seconds[index]
+            if left >= self._ahead:
+                return False
+        return True
+
+    def _send_one(self, node: Any, *, only_idle: bool = False) -> bool:
+        """Send it the next unit, if it can get any."""
+        worker = self._workers[node]
+        if not self._units or not worker.collected or worker.lost or node.shutting_down:
+            return False
+        if only_idle and worker.pending:
+            return False
+        unit = self._units.popleft()
+        try:
+            node.send_runtest_some(list(unit.indices))
+        except OSError:
+            # It is gone, and xdist will hear of it: nobody must take these for what it ran.
+            self._units.appendleft(unit)
+            worker.lost = True
+            return False
+        worker.pending.update(dict.fromkeys(unit.indices))
+        return True
+
+    def _differs(
+        self, known: Sequence[str], node: Any, other: Sequence[str], first: Any = None
+    ) -> bool:
+        """Whether a worker found other tests; told as xdist tells it."""
+        if list(known) == list(other):
+            return False
+        from xdist.report import report_collection_diff
+
+        before = first.gateway.id if first is not None else "the others"
+        said = report_collection_diff(known, other, before, node.gateway.id)
+        report = pytest.CollectReport(
+            nodeid=node.gateway.id, outcome="failed", longrepr=said, result=[]
+        )
+        self.config.hook.pytest_collectreport(report=report)
+        return True
+
+
+def _is_remote(node: Any) -> bool:
+    return host(node.gateway.spec) != ""
+
+
+def host(spec: Any) -> str:
+    """What tells the machine of an execnet spec from others; empty is the controller's own."""
+    if spec.via:
+        return f"via={spec.via}"
+    if spec.ssh or spec.vagrant_ssh:
+        return f"ssh={spec.ssh or spec.vagrant_ssh}"
+    return f"socket={spec.socket.partition(':')[0]}" if spec.socket else ""
+
+
+def seat(node: Any, seated: dict[str, list[Any]]) -> tuple[int, int]:
+    """Which of how many workers on its machine a worker is. ``seated`` is kept up: by `host`, those before it."""
+    place = host(node.gateway.spec)
+    beside = [spec for spec in node.nodemanager.specs if host(spec) == place]
+    seated.setdefault(place, []).append(node)
+    workers = max(1, len(beside))
+    return (len(seated[place]) - 1) % workers, workers
