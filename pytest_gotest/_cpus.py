@@ -14,10 +14,7 @@ def available(root: Path = Path("/")) -> int:
     A limit of 1.5 CPUs counts as two, as Go's runtime has it since 1.25. ``root`` is where
     ``/proc`` and ``/sys`` are.
     """
-    if hasattr(os, "sched_getaffinity"):
-        cpus = len(os.sched_getaffinity(0))
-    else:
-        cpus = os.cpu_count() or 1
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     limits = [math.ceil(limit) for limit in _limits(root)]
     return max(1, min([cpus, *limits]))
 
@@ -42,9 +39,7 @@ def _limits(root: Path) -> Iterator[float]:
                 yield from _read(root / "sys/fs/cgroup" / mount, path, _first_version)
 
 
-def _read(
-    mount: Path, path: str, limit: Callable[[Path], float | None]
-) -> Iterator[float]:
+def _read(mount: Path, path: str, limit: Callable[[Path], float | None]) -> Iterator[float]:
     # In a container the path may be the host's, which is not to be seen: then only the mount's own counts.
     group = mount / path.lstrip("/")
     for place in (group, *group.parents):

@@ -69,17 +69,21 @@ class GoHooks:
     def pytest_xdist_make_scheduler(self, config: pytest.Config) -> object | None:
         if config.getoption("dist") != "load":
             return None
-        from xdist.workermanage import parse_tx_spec_config
-
         from pytest_gotest._xdist import UnitScheduling
 
         return UnitScheduling(
             config,
             self.durations.read(),
-            len(parse_tx_spec_config(config)),
+            self._workers,
             most=config.getoption("maxschedchunk"),
             say=lambda line: _compat.write_line(config, line, yellow=True),
         )
+
+    @property
+    def _workers(self) -> int:
+        """``--tx 3*popen`` are three (xdist.workermanage.parse_tx_spec_config)."""
+        specs = [spec.partition("*") for spec in self.config.getoption("tx")]
+        return sum(int(number) if rest and number.isdigit() else 1 for number, _, rest in specs)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -101,8 +105,8 @@ class GoHooks:
             raise pytest.UsageError(str(error)) from None
         words = [f"{env.goversion} {env.goos}/{env.goarch}"]
         words.append("shuffle off" if settings.shuffle is None else f"shuffle {settings.shuffle}")
-        if workers := self.config.getoption("tx", None):
-            words.append(_shares(_cpus.available(), len(workers)))
+        if self._controls_workers():
+            words.append(_shares(_cpus.available(), self._workers))
         if settings.engine != "binary":
             words.append("engine go test -json")
         return ["gotest: " + ", ".join(words)]
@@ -134,7 +138,7 @@ class GoHooks:
             return None
         if not collection_path.is_dir():
             return True
-        return False if self.go.catalog.holdspackages(str(collection_path)) else None
+        return False if self.go.catalog.holds_packages(str(collection_path)) else None
 
     def _hidden_above(self, path: Path) -> Path | None:
         """The directory at or above ``path`` that only its name hides, in a Go module."""
@@ -181,7 +185,7 @@ class GoHooks:
                 above for above in (directory, *directory.parents) if session.isinitpath(above)
             ]
             return not any(
-                str(above) != root and not catalog.holdspackages(str(above)) for above in named
+                str(above) != root and not catalog.holds_packages(str(above)) for above in named
             )
         except GotestError:
             return False  # the module cannot be listed: the file says so when it is collected

@@ -34,7 +34,9 @@ from pytest_gotest._toolchain import Package, Toolchain, find_go
 _PLACE = re.compile(r"\.go:\d+")
 _LONG = 5.0  # seconds after which a build or a test says that it is alive
 _FIXTURES = "pytest_gotest.plugin"
-TOLD = "gotest"  # the key of what xdist's controller tells its workers, and they tell it at their end
+TOLD = (
+    "gotest"  # the key of what xdist's controller tells its workers, and they tell it at their end
+)
 
 
 class GoSession:

@@ -14,11 +14,14 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, groupby
+from itertools import accumulate, groupby, pairwise
 
 _GO = "_test.go"
-_OVERHEAD = 0.001  # seconds that pytest takes for a test beside what it reports: about this, on any machine
-_UNKNOWN = 0.01  # seconds, where nothing at all was recorded
+_OVERHEAD = (
+    0.001  # seconds that pytest takes for a test beside what it reports: about this, on any machine
+)
+_UNKNOWN = 0.01  # seconds of a test, where nothing at all was recorded
+_UNKNOWN_START = 0.05  # of a Go package: its process, initialisation and TestMain
 _DEAR = 4.0  # a part of a home runs at least this many times as long as its start takes
 _GAIN = 0.98  # what is cut finer has to be over in less than this of the time
 _FINENESS = (1, 2, 4, 8, 16, 32)
@@ -49,7 +52,7 @@ class Unit:
 def home(nodeid: str) -> str:
     """Where a test belongs, by its id alone: the directory of a Go test file, or any other file."""
     path = nodeid.partition("::")[0]
-    return (posixpath.dirname(path) or ".") if path.endswith(_GO) else path
+    return (posixpath.dirname(path) or ".") if _is_go(nodeid) else path
 
 
 def estimate(nodeids: Sequence[str], costs: Costs) -> list[float]:
@@ -115,7 +118,7 @@ def regroup(nodeids: Sequence[str], indices: Iterable[int], costs: Costs) -> lis
     left = list(indices)
     seconds = dict(zip(left, estimate([nodeids[index] for index in left], costs), strict=True))
     return [
-        Unit(place, tuple(members), sum(seconds[index] for index in members), _start(place, costs))
+        _whole(nodeids, place, members, seconds, costs)
         for place, group in groupby(left, key=lambda index: home(nodeids[index]))
         if (members := list(group))
     ]
@@ -133,16 +136,24 @@ def _homes(nodeids: Sequence[str], seconds: Sequence[float], costs: Costs) -> li
         place = home(nodeid)
         if place != last:
             last, number = place, number + 1
-        go = nodeid.partition("::")[0].endswith(_GO)
-        members.setdefault((place, 0 if go else number), []).append(index)
-    return [
-        Unit(place, tuple(found), sum(seconds[index] for index in found), _start(place, costs))
-        for (place, _), found in members.items()
-    ]
+        members.setdefault((place, 0 if _is_go(nodeid) else number), []).append(index)
+    return [_whole(nodeids, place, found, seconds, costs) for (place, _), found in members.items()]
 
 
-def _start(place: str, costs: Costs) -> float:
-    return max(0.0, costs.starts.get(place, 0.0))
+def _whole(
+    nodeids: Sequence[str],
+    place: str,
+    indices: Sequence[int],
+    seconds: Sequence[float] | Mapping[int, float],
+    costs: Costs,
+) -> Unit:
+    guess = _UNKNOWN_START if _is_go(nodeids[indices[0]]) else 0.0
+    start = max(0.0, costs.starts.get(place, guess))
+    return Unit(place, tuple(indices), sum(seconds[index] for index in indices), start)
+
+
+def _is_go(nodeid: str) -> bool:
+    return nodeid.partition("::")[0].endswith(_GO)
 
 
 def _cut(whole: Unit, seconds: Sequence[float], longest: float) -> list[Unit]:
@@ -161,7 +172,7 @@ def _cut(whole: Unit, seconds: Sequence[float], longest: float) -> list[Unit]:
             ends[end - 1] - (ends[begin - 1] if begin else 0.0),
             whole.start,
         )
-        for begin, end in zip(cuts, cuts[1:], strict=False)
+        for begin, end in pairwise(cuts)
     ]
 
 

@@ -18,8 +18,11 @@ import pytest
 from pytest_gotest import _units
 from pytest_gotest._units import Costs, Unit
 
-_AHEAD = 0.05  # seconds of work that a worker holds beside the test it runs: more than a message takes
-_AHEAD_PART = 0.02  # of all the time that a worker will take: the last units must not be given away early
+# Work that a worker holds beside the test it runs, in seconds: more than a message takes; and that as
+# a part of all its time, for the last units must not be given away early.
+_AHEAD = 0.05
+_AHEAD_PART = 0.02
+_SHOWN = 20  # tests of a difference
 
 
 @dataclass(slots=True, eq=False)
@@ -200,18 +203,32 @@ class UnitScheduling:
     def _differs(
         self, known: Sequence[str], node: Any, other: Sequence[str], first: Any = None
     ) -> bool:
-        """Whether a worker found other tests; told as xdist tells it."""
+        """Whether a worker found other tests than there are; xdist ends the session then, and this says why."""
         if list(known) == list(other):
             return False
-        from xdist.report import report_collection_diff
-
-        before = first.gateway.id if first is not None else "the others"
-        said = report_collection_diff(known, other, before, node.gateway.id)
         report = pytest.CollectReport(
-            nodeid=node.gateway.id, outcome="failed", longrepr=said, result=[]
+            nodeid=node.gateway.id,
+            outcome="failed",
+            longrepr=difference(known, other, first, node),
+            result=[],
         )
         self.config.hook.pytest_collectreport(report=report)
         return True
+
+
+def difference(known: Sequence[str], other: Sequence[str], first: Any, node: Any) -> str:
+    """What two workers collected that is not the same."""
+    one, two = (first.gateway.id if first is not None else "those before"), node.gateway.id
+    said = [f"{two} collected other tests than {one}, so indices of tests mean nothing."]
+    for who, ids in ((one, set(known) - set(other)), (two, set(other) - set(known))):
+        if ids:
+            shown = sorted(ids)[:_SHOWN]
+            more = f"\n  and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+            said.append(f"Only on {who}:\n  " + "\n  ".join(shown) + more)
+    if len(said) == 1:
+        said.append("They are the same tests in another order.")
+    said.append("hint: collection must not depend on the worker, the time, or the order of a set.")
+    return "\n".join(said)
 
 
 def _is_remote(node: Any) -> bool:

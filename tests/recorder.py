@@ -22,6 +22,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         duration=report.duration,
         xfail=hasattr(report, "wasxfail"),
         properties=report.user_properties,
+        worker=getattr(report, "worker_id", None),
     )
 
 

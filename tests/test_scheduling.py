@@ -152,7 +152,9 @@ class Session:
 
 
 def ids_of(packages: int, tests: int) -> list[str]:
-    return [f"p{number}/x_test.go::Test{test}" for number in range(packages) for test in range(tests)]
+    return [
+        f"p{number}/x_test.go::Test{test}" for number in range(packages) for test in range(tests)
+    ]
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 8])
@@ -228,8 +230,8 @@ def test_of_short_tests_it_holds_some_time_ahead() -> None:
     ids = ids_of(200, 2)
     session = Session(ids, 2, costs=Costs(dict.fromkeys(ids, 0.001)))
     session.start()
-    assert len(session.nodes[0].queue) > 2
-    assert len(session.nodes[0].queue) < 20
+    held = len(session.nodes[0].queue)
+    assert 2 < held < len(ids) / 4
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
@@ -322,7 +324,8 @@ def test_workers_that_collect_other_tests_end_the_session() -> None:
     session.scheduler.schedule()
     assert session.scheduler.tests_finished
     (report,) = session.config.hook.reports
-    assert "Different tests were collected between gw0 and gw1" in report.longrepr
+    assert "gw1 collected other tests than gw0" in report.longrepr
+    assert f"Only on gw0:\n  {session.ids[-1]}\n" in report.longrepr
     assert not first.sent
 
 

@@ -59,7 +59,7 @@ def test_recorded_rubbish_is_no_negative_cost() -> None:
 
 def test_units_are_packages_longest_first() -> None:
     ids = [*go("a", 3), *go("b", 3), *go("c", 3)]
-    costs = Costs({name: 1.0 if name.startswith("b") else 0.3 for name in ids}, {})
+    costs = Costs({name: 1.0 if name.startswith("b") else 0.3 for name in ids})
     units = plan_units(ids, costs, 1)
     assert [unit.home for unit in units] == ["b", "a", "c"]
     assert units[0].indices == (3, 4, 5)
@@ -79,6 +79,11 @@ def test_a_package_whose_start_is_dear_stays_whole() -> None:
     ids = go("a", 100)
     units = plan_units(ids, Costs(dict.fromkeys(ids, 0.01), {"a": 5.0}), 8)
     assert [unit.indices for unit in units] == [tuple(range(100))]
+
+
+def test_a_package_of_which_nothing_is_known_is_not_cut_for_little() -> None:
+    assert len(plan_units([*go("a", 4), *go("b", 4)], Costs(), 2)) == 2
+    assert len(plan_units(go("a", 1000), Costs(), 2)) == 2
 
 
 def test_nothing_is_cut_where_that_gains_nothing() -> None:
@@ -110,9 +115,9 @@ def test_equal_units_stay_in_order() -> None:
 
 
 def test_what_a_lost_worker_held_keeps_its_order() -> None:
-    ids = [*go("a", 3), *go("b", 2)]
+    ids = [*go("a", 3), *(f"b.py::test_{index}" for index in range(2))]
     units = regroup(ids, [4, 1, 2], Costs(dict.fromkeys(ids, 1.0), {"a": 0.5}))
-    assert [(unit.home, unit.indices) for unit in units] == [("b", (4,)), ("a", (1, 2))]
+    assert [(unit.home, unit.indices) for unit in units] == [("b.py", (4,)), ("a", (1, 2))]
     assert units[1].cost == pytest.approx(2.5 + 2 * OVERHEAD)
 
 
@@ -140,8 +145,6 @@ def test_every_test_is_in_one_unit(seed: int) -> None:
     for unit in units:
         assert {home(ids[index]) for index in unit.indices} == {unit.home}
         assert list(unit.indices) == sorted(unit.indices)
-        assert unit.seconds == pytest.approx(
-            sum(seconds[index] for index in unit.indices)
-        )
+        assert unit.seconds == pytest.approx(sum(seconds[index] for index in unit.indices))
     costs = [unit.cost for unit in units]
     assert costs == sorted(costs, reverse=True)

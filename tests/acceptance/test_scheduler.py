@@ -1,0 +1,243 @@
+"""How work is spread over real xdist workers: each test once, whatever happens to a worker."""
+
+from __future__ import annotations
+
+import json
+import os
+import textwrap
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from running import Outcome, run_pytest
+
+from pytest_gotest._cpus import available
+
+PACKAGES = 6
+TESTS = 4
+
+GO = """
+package p{number}
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"testing"
+)
+
+func note(t *testing.T) {{
+	file, err := os.OpenFile(os.Getenv("RAN"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {{
+		t.Fatal(err)
+	}}
+	defer file.Close()
+	fmt.Fprintf(file, "p{number} %s %d %d\\n", t.Name(), os.Getpid(), runtime.GOMAXPROCS(0))
+}}
+"""
+
+
+class Project:
+    """A module of small packages whose tests note that they ran, and Python tests beside them."""
+
+    def __init__(self, base: Path) -> None:
+        self.root = base / "project"
+        self.base = base
+        self.log = base / "ran"
+        self.write("go.mod", "module example.com/spread\n\ngo 1.22\n")
+        for number in range(PACKAGES):
+            body = GO.format(number=number)
+            for test in range(TESTS):
+                body += f"\nfunc TestT{test}(t *testing.T) {{ note(t) }}\n"
+            self.write(f"p{number}/p_test.go", body)
+        self.write("test_python.py", "def test_one():\n    pass\n\ndef test_two():\n    pass\n")
+        self.go_ids = {
+            f"p{number}/p_test.go::TestT{test}"
+            for number in range(PACKAGES)
+            for test in range(TESTS)
+        }
+        self.ids = {*self.go_ids, "test_python.py::test_one", "test_python.py::test_two"}
+
+    def write(self, name: str, text: str) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+
+    def run(self, *args: str, **env: str) -> Outcome:
+        self.log.unlink(missing_ok=True)
+        cache = f"--gotest-cache-dir={self.base / 'cache'}"
+        return run_pytest(
+            self.root,
+            cache,
+            *args,
+            record=self.base / "record",
+            env={"RAN": str(self.log), **env},
+            plugins=["xdist"],
+        )
+
+    @property
+    def ran(self) -> list[tuple[str, int, int]]:
+        """(node id, pid, GOMAXPROCS) of each run of a Go test."""
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        words = [line.split() for line in lines]
+        return [(f"{p}/p_test.go::{name}", int(pid), int(cpus)) for p, name, pid, cpus in words]
+
+    @property
+    def runs(self) -> Counter[str]:
+        return Counter(name for name, _, _ in self.ran)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+@pytest.mark.parametrize("dist", ["load", "loadfile", "loadscope", "loadgroup", "worksteal"])
+def test_each_test_runs_once_however_work_is_spread(project: Project, dist: str) -> None:
+    outcome = project.run("-n2", f"--dist={dist}")
+    assert outcome.exitstatus == 0, outcome.output
+    assert {name.partition("@")[0] for name in outcome.items} == project.ids
+    assert set(outcome.items.values()) == {"passed"}
+    assert project.runs == Counter(project.go_ids)
+
+
+def test_with_each_every_worker_runs_all(project: Project) -> None:
+    outcome = project.run("-n2", "--dist=each")
+    assert f"{2 * len(project.ids)} passed" in outcome.output, outcome.output
+    assert project.runs == Counter([*project.go_ids, *project.go_ids])
+
+
+def test_without_spreading_xdist_changes_nothing(project: Project) -> None:
+    outcome = project.run("--dist=no")
+    assert outcome.exitstatus == 0, outcome.output
+    assert project.runs == Counter(project.go_ids)
+
+
+def test_a_package_runs_in_one_process_of_one_worker(project: Project) -> None:
+    outcome = project.run("-n2")
+    assert f"gotest: {PACKAGES * TESTS} Go tests in {PACKAGES} processes" in outcome.output
+    processes = {(name.partition("/")[0], pid) for name, pid, _ in project.ran}
+    assert len(processes) == PACKAGES
+
+
+def test_the_longest_package_begins_first_once_durations_are_known(project: Project) -> None:
+    project.write(
+        "p4/slow_test.go",
+        'package p4\n\nimport (\n\t"testing"\n\t"time"\n)\n\n'
+        "func TestSlow(t *testing.T) {\n\ttime.Sleep(300 * time.Millisecond)\n\tnote(t)\n}\n",
+    )
+    assert project.run("-n2").exitstatus == 0
+    (kept,) = [
+        path
+        for path in (project.base / "cache" / "durations").glob("project-*.json")
+        if ".starts" not in path.name
+    ]
+    durations = json.loads(kept.read_text())
+    assert durations["p4/slow_test.go::TestSlow"] > 0.25
+    assert project.ids <= durations.keys()
+    outcome = project.run("-n2")
+    assert outcome.exitstatus == 0, outcome.output
+    first: dict[str, str] = {}
+    for report in outcome.reports:
+        first.setdefault(report["worker"], report["id"])
+    assert any(name.startswith("p4/") for name in first.values()), first
+
+
+KILLS = """
+import os, signal
+import pytest
+
+@pytest.mark.parametrize("number", range({number}))
+def test_kills_its_worker(number):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def test_after():
+    pass
+"""
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_workers_that_crash_take_no_other_test_with_them(project: Project, number: int) -> None:
+    project.write("test_kill.py", KILLS.format(number=number))
+    outcome = project.run("-n2")
+    assert outcome.exitstatus == 1
+    killed = [f"test_kill.py::test_kills_its_worker[{index}]" for index in range(number)]
+    for name in killed:
+        assert f"crashed while running '{name}'" in outcome.output, outcome.output
+    others = {name: verdict for name, verdict in outcome.items.items() if name not in killed}
+    assert others.keys() == {*project.ids, "test_kill.py::test_after"}
+    assert set(others.values()) == {"passed"}, outcome.output
+    assert set(project.runs) == project.go_ids
+
+
+def test_what_a_crashed_worker_held_is_told(project: Project) -> None:
+    project.write("test_kill.py", KILLS.format(number=1))
+    outcome = project.run("-n1")
+    assert "without a verdict from gw0 wait for another worker" in outcome.output, outcome.output
+
+
+@pytest.mark.parametrize("option", ["-x", "--maxfail=1"])
+def test_the_first_failure_ends_the_session(project: Project, option: str) -> None:
+    for number in range(PACKAGES):
+        fails = 'package {p}\n\nimport "testing"\n\nfunc TestA(t *testing.T) {{ t.Fatal() }}\n'
+        project.write(f"p{number}/a_test.go", fails.format(p=f"p{number}"))
+    outcome = project.run("-n2", option)
+    assert outcome.exitstatus in (1, 2)
+    failed = [name for name, verdict in outcome.items.items() if verdict == "failed"]
+    # As many as there are workers may have been at work; no more.
+    assert 1 <= len(failed) <= 2, outcome.output
+    assert "stopping after 1 failures" in outcome.output
+
+
+@pytest.mark.parametrize("workers", [["-n4", "--maxprocesses=1"], ["-n6"]])
+def test_fewer_and_more_workers_than_there_is_work_for(
+    project: Project, workers: list[str]
+) -> None:
+    outcome = project.run(*workers, "p0", "test_python.py::test_one")
+    assert outcome.exitstatus == 0, outcome.output
+    assert len(outcome.items) == TESTS + 1
+    assert project.runs == Counter({name for name in project.go_ids if name.startswith("p0/")})
+
+
+def test_a_unit_is_no_larger_than_asked_for(project: Project) -> None:
+    outcome = project.run("-n2", "--maxschedchunk=1")
+    assert outcome.exitstatus == 0, outcome.output
+    assert project.runs == Counter(project.go_ids)
+
+
+def test_the_machine_is_shared_out(project: Project) -> None:
+    outcome = project.run("-n2")
+    cpus = available()
+    shares = {max(1, cpus // 2), max(1, cpus - cpus // 2)}
+    assert {share for _, _, share in project.ran} <= shares
+    each = " or ".join(str(share) for share in sorted(shares))
+    assert f"GOMAXPROCS {each} for each of 2 workers on {cpus} CPU" in outcome.output
+
+
+def test_the_users_own_share_counts(project: Project) -> None:
+    outcome = project.run("-n2", GOMAXPROCS="3")
+    assert {share for _, _, share in project.ran} == {3}
+    assert "GOMAXPROCS 3 as set" in outcome.output
+
+
+def test_without_workers_go_decides(project: Project) -> None:
+    assert "GOMAXPROCS" not in os.environ
+    outcome = project.run("p0")
+    assert {share for _, _, share in project.ran} == {available()}
+    assert "GOMAXPROCS" not in outcome.output
+
+
+def test_a_group_that_asks_to_run_together_runs_once(project: Project) -> None:
+    """Under the gate, too, and only with those that are on the same worker."""
+    project.write(
+        "p0/together_test.go",
+        'package p0\n\nimport "testing"\n\n'
+        + "".join(
+            f"//pytest:parallel\nfunc TestP{number}(t *testing.T) {{ t.Parallel(); note(t) }}\n\n"
+            for number in range(4)
+        ),
+    )
+    outcome = project.run("-n2", "--maxschedchunk=2", "--gotest-isolate=gate")
+    assert outcome.exitstatus == 0, outcome.output
+    grouped = {f"p0/p_test.go::TestP{number}" for number in range(4)}
+    assert project.runs == Counter({*project.go_ids, *grouped})
