@@ -12,7 +12,7 @@ import math
 import posixpath
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, groupby, pairwise
 
@@ -24,7 +24,8 @@ _UNKNOWN = 0.01  # seconds of a test, where nothing at all was recorded
 _UNKNOWN_START = 0.05  # of a Go package: its process, initialisation and TestMain
 _DEAR = 4.0  # a part of a home runs at least this many times as long as its start takes
 _GAIN = 0.98  # what is cut finer has to be over in less than this of the time
-_FINENESS = (1, 2, 4, 8, 16, 32)
+_SHARES = (0.1, 0.2, 0.4, 1.0)  # of all work, to be cut finer
+_FINENESS = (2, 4, 8, 16, 32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +86,38 @@ def plan_units(
     """
     seconds = estimate(nodeids, costs)
     homes = _homes(nodeids, seconds, costs)
-    target = sum(whole.cost for whole in homes) / max(1, workers)
-    best: list[Unit] = []
-    shortest = float("inf")
-    for fineness in _FINENESS if workers > 1 else _FINENESS[:1]:
-        units = [part for whole in homes for part in _cut(whole, seconds, target / fineness)]
-        if len(units) == len(best):
-            continue
+    chosen, shortest = homes, float("inf")
+    for units in _cuttings(homes, seconds, workers) if workers > 1 else ():
         over = makespan([unit.cost for unit in units], workers)
         if over < _GAIN * shortest:
-            best, shortest = units, over
+            chosen, shortest = units, over
     if most is not None:
-        best = [part for unit in best for part in _no_longer(unit, seconds, most)]
-    return longest_first(best)
+        chosen = [part for unit in chosen for part in _no_longer(unit, seconds, most)]
+    return longest_first(chosen)
+
+
+def _cuttings(
+    homes: Sequence[Unit], seconds: Sequence[float], workers: int
+) -> Iterator[list[Unit]]:
+    """Ways to cut, those with the fewest parts first.
+
+    None is longer than a worker's part of all the time; beside that a share of the work is cut finer, where starts
+    are cheapest: enough to fill what whole packages leave open at the end.
+    """
+    target = sum(whole.cost for whole in homes) / workers
+    coarse = {whole: _cut(whole, seconds, target) for whole in homes}
+    yield [part for parts in coarse.values() for part in parts]
+    work = sum(whole.seconds for whole in homes)
+    cheapest = sorted(homes, key=lambda whole: whole.start / max(whole.seconds, 1e-9))
+    before = list(accumulate((whole.seconds for whole in cheapest), initial=0.0))
+    for share in _SHARES:
+        for fineness in _FINENESS:
+            cut = dict(coarse)
+            for whole, done in zip(cheapest, before, strict=False):
+                if done >= share * work:
+                    break
+                cut[whole] = _cut(whole, seconds, target / fineness)
+            yield [part for parts in cut.values() for part in parts]
 
 
 def longest_first(units: Iterable[Unit]) -> list[Unit]:

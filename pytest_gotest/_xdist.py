@@ -7,7 +7,8 @@ nothing is left.
 
 from __future__ import annotations
 
-from collections import deque
+import heapq
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -30,14 +31,19 @@ class _Worker:
     """What a worker holds, in the order it runs it."""
 
     pending: dict[int, None] = field(default_factory=dict)
+    seconds: float = 0.0  # of what is pending, by estimate
+    since: float = 0.0  # when it began with the first of it, by the scheduler's clock
     collected: bool = False
     lost: bool = False  # nothing can be sent to it any more
+
+    def free_at(self, now: float) -> float:
+        return max(now, self.since + self.seconds)
 
 
 class UnitScheduling:
     """`Scheduling` of xdist. ``numnodes`` workers are awaited before the first test is handed out.
 
-    ``most`` tests are in a unit, if given (--maxschedchunk); ``say`` gets a line for the user.
+    ``most`` tests are in a unit, if given (--maxschedchunk); ``say`` gets a line for the user; ``clock`` tells seconds.
     """
 
     def __init__(
@@ -48,6 +54,7 @@ class UnitScheduling:
         *,
         most: int | None = None,
         say: Callable[[str], None] = lambda line: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config = config
         self.numnodes = numnodes
@@ -55,9 +62,10 @@ class UnitScheduling:
         self._costs = costs
         self._most = most
         self._say = say
+        self._clock = clock
         self._workers: dict[Any, _Worker] = {}
         self._collections: dict[Any, list[str]] = {}
-        self._units: deque[Unit] = deque()
+        self._units: list[Unit] = []  # longest first, but for what has to be done again
         self._seconds: list[float] = []
         self._ahead = 0.0
         self._lost_once: set[int] = set()
@@ -113,12 +121,15 @@ class UnitScheduling:
         self._seconds = _units.estimate(collection, self._costs)
         workers = min(self.numnodes, len(collection)) or 1
         units = _units.plan_units(collection, self._costs, workers, most=self._most)
-        self._units.extend(units)
+        self._units = units
         self._ahead = min(_AHEAD, _AHEAD_PART * sum(unit.cost for unit in units) / workers)
         return True
 
     def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
-        del self._workers[node].pending[item_index]
+        worker = self._workers[node]
+        del worker.pending[item_index]
+        worker.since = self._clock()
+        worker.seconds = max(0.0, worker.seconds - self._seconds[item_index])
         self._feed(node)
 
     def mark_test_pending(self, item: str) -> None:
@@ -147,8 +158,9 @@ class UnitScheduling:
             left.insert(0, running)
         self._first_of_all(left)
         if left:
-            words = f"gotest: {len(left)} test{'s' if len(left) != 1 else ''} without a verdict "
-            words += f"from {node.gateway.id} wait for another worker"
+            tests, wait = ("tests", "wait") if len(left) > 1 else ("test", "waits")
+            words = f"gotest: {len(left)} {tests} without a verdict "
+            words += f"from {node.gateway.id} {wait} for another worker"
             self._say(words + (f", {self.collection[running]} among them" if again else ""))
         self._feed_all()
         return None if again else self.collection[running]
@@ -156,7 +168,7 @@ class UnitScheduling:
     def _first_of_all(self, indices: Iterable[int]) -> None:
         assert self.collection is not None
         units = _units.regroup(self.collection, indices, self._costs)
-        self._units.extendleft(reversed(units))
+        self._units[:0] = units
 
     # Feeding
 
@@ -189,16 +201,35 @@ class UnitScheduling:
             return False
         if only_idle and worker.pending:
             return False
-        unit = self._units.popleft()
+        unit = self._take(worker)
         try:
             node.send_runtest_some(list(unit.indices))
         except OSError:
             # It is gone, and xdist will hear of it: nobody must take these for what it ran.
-            self._units.appendleft(unit)
+            self._units.insert(0, unit)
             worker.lost = True
             return False
+        if not worker.pending:
+            worker.since, worker.seconds = self._clock(), 0.0
         worker.pending.update(dict.fromkeys(unit.indices))
+        worker.seconds += unit.cost
         return True
+
+    def _take(self, worker: _Worker) -> Unit:
+        """The unit that it would be given if it could wait until it is free.
+
+        It has to hold a next test while it runs its last one. If that is a long one, the others will have taken
+        the longest units before it is over, and one of these would wait here for nothing.
+        """
+        now = self._clock()
+        free = worker.free_at(now)
+        others = [other.free_at(now) for other in self._workers.values() if other is not worker]
+        heapq.heapify(others)
+        place = 0
+        while others and others[0] < free and place < len(self._units) - 1:
+            heapq.heapreplace(others, others[0] + self._units[place].cost)
+            place += 1
+        return self._units.pop(place)
 
     def _differs(
         self, known: Sequence[str], node: Any, other: Sequence[str], first: Any = None
