@@ -145,9 +145,7 @@ def main() -> None:
     print(f"|  | tests | {' | '.join(f'{workers} workers' for workers in WORKERS)} |")
     print(f"| --- | ---: | {' | '.join('---:' for _ in WORKERS)} |")
     for name, (ids, costs) in sets.items():
-        found = [
-            simulate(ids, costs, workers) / bound(ids, costs, workers) for workers in WORKERS
-        ]
+        found = [simulate(ids, costs, workers) / bound(ids, costs, workers) for workers in WORKERS]
         print(f"| {name} | {len(ids)} | {' | '.join(f'{ratio:.3f}' for ratio in found)} |")
     print("\n| tests | s | MiB |\n| ---: | ---: | ---: |")
     for number in (12_500, 25_000, 50_000, 100_000):
