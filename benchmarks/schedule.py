@@ -25,8 +25,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from pytest_gotest._scheduling import UnitScheduling
 from pytest_gotest._units import Costs, estimate, home
-from pytest_gotest._xdist import UnitScheduling
 
 WORKERS = (2, 8, 32, 128)
 

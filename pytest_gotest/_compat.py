@@ -103,15 +103,24 @@ def set_later_timer(item: pytest.Item, settings: Any, later: float) -> None:
     plugin.pytest_timeout_set_timer(item, settings._replace(timeout=settings.timeout + later))
 
 
+def _xdist_worker(config: pytest.Config) -> Any:
+    """xdist's part of a worker. Its class is not the one that can be imported: execnet runs the module's source."""
+    plugins = config.pluginmanager.get_plugins()
+    return next((one for one in plugins if type(one).__name__ == "WorkerInteractor"), None)
+
+
+def xdist_gateway(config: pytest.Config) -> Any:
+    """In an xdist worker: the execnet gateway by which it hears from the controller, or None."""
+    return getattr(getattr(_xdist_worker(config), "channel", None), "gateway", None)
+
+
 def on_work(session: pytest.Session, handed: Callable[[Sequence[int]], None]) -> bool:
     """In an xdist worker: call ``handed`` with the indices of items before they are put into its queue.
 
     One call for what the scheduler sent at once, in the thread that receives it. False, and no call,
     where xdist is not as known here. To be called before the worker's loop begins.
     """
-    plugins = session.config.pluginmanager.get_plugins()
-    # Its class is another object than the one that can be imported: execnet runs the module's source.
-    worker: Any = next((one for one in plugins if type(one).__name__ == "WorkerInteractor"), None)
+    worker = _xdist_worker(session.config)
     handle: Any = getattr(worker, "handle_command", None)
     if handle is None:
         return False

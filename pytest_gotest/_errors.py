@@ -8,6 +8,7 @@ GotestError
 ├── BuildError       a package whose tests do not build or do not pass vet
 ├── ProcessError     a test binary that could not be started or steered
 ├── FixtureError     a fixture that Go tests need and that is not what it has to be
+├── RemoteError      another machine that does not have what this one has
 └── ReplayError      a recorded log that cannot be reported
 
 Every message says what was asked, what was found and what to do. All are
@@ -73,6 +74,10 @@ class ProcessError(GotestError):
 
 class FixtureError(GotestError):
     """A fixture that Go tests need is not what it has to be."""
+
+
+class RemoteError(GotestError):
+    """Another machine that is to run tests does not have what this one has."""
 
 
 class ReplayError(GotestError):

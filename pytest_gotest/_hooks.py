@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import gc
-import os
 import random
 import shutil
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_gotest import _compat, _cpus, _session
+from pytest_gotest import _compat, _session
 from pytest_gotest._durations import Durations
 from pytest_gotest._errors import GotestError
 from pytest_gotest._nodes import GoFile, GoItem, amend_report
 from pytest_gotest._replay_nodes import ReplayLog, spool
 from pytest_gotest._session import TOLD, GoSession
 from pytest_gotest._summary import Summary, packages
+
+if TYPE_CHECKING:
+    from pytest_gotest._xdist import Controller
 
 _TIMER_SLACK = 10.0  # seconds for a Go test to be ended in, and for its report
 _OBJECTS = 50_000  # made while collecting before garbage is looked for; Python's own is 700 to 2000
@@ -35,9 +37,18 @@ class GoHooks:
         self.replay: Path | None = None
         self.summary = Summary()
         self.durations = Durations(config.rootpath, self.go.settings.cache_dir)
-        self._seated: dict[str, list[Any]] = {}
+        self.controller: Controller | None = None  # with xdist, where workers run the tests
         self._left_out_of: dict[Path, bool] = {}
         settings = self.go.settings
+        if self.go.in_worker:
+            from pytest_gotest import _remote
+
+            _remote.keep_alive(_compat.xdist_gateway(config))
+        elif getattr(config.option, "tx", None):
+            from pytest_gotest._xdist import Controller
+
+            self.controller = Controller(config, self._tell, self.durations, self.summary)
+            config.pluginmanager.register(self.controller, "gotest-xdist")
         if settings.replay is not None:
             try:
                 shared = self.go.told.get("replay")
@@ -49,47 +60,10 @@ class GoHooks:
             drawn = self.go.told.get("shuffle") or random.randrange(1 << 31)
             self.go.settings = replace(settings, shuffle=drawn)
 
-    # pytest-xdist's controller
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: Any) -> None:
-        """Every worker shuffles alike, reads the same log and knows its share of the machine."""
-        from pytest_gotest import _xdist
-
-        index, workers = _xdist.seat(node, self._seated)
-        node.workerinput[TOLD] = {
-            "shuffle": self.go.settings.shuffle,
-            "replay": str(self.replay) if self.replay else None,
-            "index": index,
-            "workers": workers,
-            "dist": self.config.getoption("dist"),
-        }
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_make_scheduler(self, config: pytest.Config) -> object | None:
-        if config.getoption("dist") != "load":
-            return None
-        from pytest_gotest._xdist import UnitScheduling
-
-        return UnitScheduling(
-            config,
-            self.durations.read(),
-            self._workers,
-            most=config.getoption("maxschedchunk"),
-            say=lambda line: _compat.write_line(config, line, yellow=True),
-        )
-
-    @property
-    def _workers(self) -> int:
-        """``--tx 3*popen`` are three (xdist.workermanage.parse_tx_spec_config)."""
-        specs = [spec.partition("*") for spec in self.config.getoption("tx")]
-        return sum(int(number) if rest and number.isdigit() else 1 for number, _, rest in specs)
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: Any) -> None:
-        output = getattr(node, "workeroutput", {}).get(TOLD)  # none of one that crashed
-        if output is not None:
-            self.summary.add(output)
+    def _tell(self) -> dict[str, object]:
+        """What a worker cannot find out by itself: the seed that was drawn, and the log that was read once."""
+        replay = str(self.replay) if self.replay else None
+        return {"shuffle": self.go.settings.shuffle, "replay": replay}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if not self.go.in_worker:
@@ -105,8 +79,8 @@ class GoHooks:
             raise pytest.UsageError(str(error)) from None
         words = [f"{env.goversion} {env.goos}/{env.goarch}"]
         words.append("shuffle off" if settings.shuffle is None else f"shuffle {settings.shuffle}")
-        if self._controls_workers():
-            words.append(_shares(_cpus.available(), self._workers))
+        if self.controller is not None:
+            words.append(self.controller.shares())
         if settings.engine != "binary":
             words.append("engine go test -json")
         return ["gotest: " + ", ".join(words)]
@@ -205,12 +179,9 @@ class GoHooks:
             self.go.catalog.save()
         option = self.config.option
         looks = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test")
-        if any(getattr(option, name, False) for name in looks) or self._controls_workers():
+        if any(getattr(option, name, False) for name in looks) or self.controller:
             return
         self.go.build(session)
-
-    def _controls_workers(self) -> bool:
-        return bool(getattr(self.config.option, "tx", None)) and not self.go.in_worker
 
     def pytest_report_collectionfinish(self) -> list[str]:
         built = self.go.built
@@ -288,12 +259,3 @@ class GoHooks:
         if self.config.get_verbosity() > 0 and self.go.runner is not None:
             for package, plan in self.go.runner.plans.items():
                 terminalreporter.write_line(f"gotest: {package}: {plan.why}")
-
-
-def _shares(cpus: int, workers: int) -> str:
-    own = os.environ.get("GOMAXPROCS")
-    if own:
-        return f"GOMAXPROCS {own} as set"
-    most, least = _cpus.share(cpus, workers, 0), _cpus.share(cpus, workers, workers - 1)
-    each = f"{least}" if least == most else f"{least} or {most}"
-    return f"GOMAXPROCS {each} for each of {workers} workers on {cpus} CPUs"

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from pytest_gotest._scheduling import UnitScheduling
 from pytest_gotest._units import Costs
-from pytest_gotest._xdist import UnitScheduling, host, seat
 
 
 class Spec:
@@ -345,36 +345,3 @@ def test_maxschedchunk_bounds_what_is_sent_at_once() -> None:
     session = Session(ids_of(3, 7), 2, most=2)
     session.run()
     assert session.ran == Counter(range(21))
-
-
-@pytest.mark.parametrize(
-    ("spec", "expected"),
-    [
-        (Spec(), ""),
-        (Spec(ssh="me@far"), "ssh=me@far"),
-        (Spec(socket="far:8888"), "socket=far"),
-        (Spec(popen=True, via="master"), "via=master"),
-    ],
-)
-def test_host(spec: Spec, expected: str) -> None:
-    assert host(spec) == expected
-
-
-def test_seats_are_counted_by_machine() -> None:
-    specs = [Spec(), Spec(ssh="far"), Spec(), Spec(ssh="far")]
-
-    class Manager:
-        pass
-
-    manager = Manager()
-    manager.specs = specs  # type: ignore[attr-defined]
-    seated: dict[str, list[Any]] = {}
-    found = []
-    for number, spec in enumerate(specs):
-        node = Node(f"gw{number}", spec)
-        node.nodemanager = manager  # type: ignore[attr-defined]
-        found.append(seat(node, seated))
-    assert found == [(0, 2), (0, 2), (1, 2), (1, 2)]
-    again = Node("gw4", specs[1])
-    again.nodemanager = manager  # type: ignore[attr-defined]
-    assert seat(again, seated) == (0, 2)
