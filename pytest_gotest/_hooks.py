@@ -44,6 +44,7 @@ class GoHooks:
             from pytest_gotest import _remote
 
             _remote.keep_alive(_compat.xdist_gateway(config))
+            config.args[:] = self.go.told.get("args") or config.args
         elif getattr(config.option, "tx", None):
             from pytest_gotest._xdist import Controller
 

@@ -84,12 +84,34 @@ def reachable(spec: Any, group: Any) -> bool:
                 check=True,
                 timeout=_PATIENCE,
             )
-        elif spec.socket and not spec.installvia:
-            address, port = spec.socket.split(":")
-            socket.create_connection((address, int(port)), _PATIENCE).close()
+        elif spec.socket:
+            # execnet's server is the process in which the worker ran: gone with it, or busy with what is left of it.
+            return False
     except Exception:  # of execnet, of the system, or of a spec that names nothing
         return False
     return True
+
+
+def split_paths(
+    args: Sequence[object], words: Sequence[object], here: Path
+) -> tuple[list[str], list[str]]:
+    """What of the ``words`` of a command line names tests (``args``), and the others.
+
+    Paths below ``here``, where the user is, become relative: so they mean the same in another checkout. Of a word
+    that stands there twice the last one is a test's.
+    """
+    left = [str(arg) for arg in args]
+    named, others = [], []
+    for word in reversed([str(word) for word in words]):
+        if word in left:
+            left.remove(word)
+            path, separator, test = word.partition("::")
+            if os.path.isabs(path) and Path(path).is_relative_to(here):
+                path = os.path.relpath(path, here)
+            named.append(path + separator + test)
+        else:
+            others.append(word)
+    return named[::-1], others[::-1]
 
 
 class Project:

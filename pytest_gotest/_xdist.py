@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import _pytest
 import pytest
 
 from pytest_gotest import _compat, _cpus, _remote
@@ -31,6 +34,10 @@ class Controller:
         self._durations = durations
         self._summary = summary
         self._project = _remote.Project(config.invocation_params.dir)
+        self._params = config.invocation_params
+        self._paths, self._words = _remote.split_paths(
+            config.args, self._params.args, self._params.dir
+        )
         self._seated: dict[str, int] = {}
         option = config.option
         option.tx, option.px = map(_remote.with_signs_of_life, (option.tx, option.px))
@@ -58,11 +65,26 @@ class Controller:
         return specs
 
     @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_newgateway(self, gateway: Any) -> None:
+        """For a worker in another directory xdist would copy pytest there, and refuse every path (xdist#1081).
+
+        pytest is there already, beside this plugin; and the paths reach the worker another way.
+        """
+        session: Any = self.config.pluginmanager.get_plugin("dsession")
+        manager = session.nodemanager
+        own = {Path(str(module.__file__)).resolve() for module in (pytest, _pytest)}
+        manager.roots = [root for root in manager.roots if Path(root, "__init__.py") not in own]
+        if gateway.spec.chdir and not manager.roots:
+            params = dataclasses.replace(self._params, args=tuple(self._words))
+            self.config.invocation_params = params
+
+    @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Every worker shuffles alike, reads the same log and knows its share of the machine.
 
         One on another machine works on the same files.
         """
+        self.config.invocation_params = self._params
         if _remote.host(node.gateway.spec):
             try:
                 self._project.check(node)
@@ -71,6 +93,7 @@ class Controller:
         index, workers = self._seat(node)
         node.workerinput[TOLD] = {
             **self._tell(),
+            "args": self._paths if node.gateway.spec.chdir else [],
             "index": index,
             "workers": workers,
             "dist": self.config.getoption("dist"),

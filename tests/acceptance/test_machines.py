@@ -1,0 +1,182 @@
+"""Workers on other machines: ssh, sockets, proxies, and lines that are slow, lossy or cut.
+
+The machines are an sshd on loopback and network namespaces, each with a checkout of its own; the line to a
+namespace is link.py's.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from hosts import Host, namespace, need_namespaces, need_sshd, server, sshd
+from running import Outcome
+from spreading import Project
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+def checkout(project: Project, name: str) -> Path:
+    target = project.base / name
+    shutil.copytree(project.root, target)
+    return target
+
+
+@pytest.fixture
+def far(project: Project) -> Iterator[Host]:
+    with server(checkout(project, "far"), project.base / "far.log", RAN=str(project.log)) as host:
+        yield host
+
+
+def test_a_worker_behind_a_socket(project: Project, far: Host) -> None:
+    outcome = project.run("--dist=load", "--tx", far.spec)
+    assert outcome.exitstatus == 0, outcome.output
+    assert set(outcome.items) == project.ids
+    assert project.runs == Counter(project.go_ids)
+    left = {path.name for path in (project.base / "far").iterdir()}
+    assert not left & {"pytest", "_pytest"}  # which xdist would have copied there
+
+
+def test_workers_here_and_there(project: Project, far: Host) -> None:
+    outcome = project.run("--dist=load", "--tx", "popen", "--tx", far.spec)
+    assert outcome.exitstatus == 0, outcome.output
+    assert {report["worker"] for report in outcome.reports} == {"gw0", "gw1"}
+    assert project.runs == Counter(project.go_ids)
+
+
+def test_tests_can_be_named_by_path_and_id(project: Project, far: Host) -> None:
+    named = ["p1", str(project.root / "p2/p_test.go::TestT1"), "test_python.py::test_one"]
+    outcome = project.run("--dist=load", "--tx", far.spec, *named)
+    assert outcome.exitstatus == 0, outcome.output
+    assert set(outcome.items) == {
+        *(name for name in project.go_ids if name.startswith("p1/")),
+        "p2/p_test.go::TestT1",
+        "test_python.py::test_one",
+    }
+
+
+def test_workers_by_way_of_a_proxy(project: Project, far: Host) -> None:
+    """Two workers on a machine to which there is one connection."""
+    where = far.spec.partition("//")[0]
+    place = project.base / "far"
+    outcome = project.run(
+        *("--dist=load", "--px", f"{where}//id=first", "--tx", f"2*popen//via=first//chdir={place}")
+    )
+    assert outcome.exitstatus == 0, outcome.output
+    assert set(outcome.items) == project.ids
+    assert project.runs == Counter(project.go_ids)
+
+
+def test_ssh(project: Project) -> None:
+    need_sshd()
+    place = checkout(project, "far")
+    with sshd(project.base / "sshd", RAN=str(project.log)) as config:
+        spec = f"ssh=there//ssh_config={config}//python={sys.executable}//chdir={place}"
+        outcome = project.run("--dist=load", "--tx", f"2*{spec}")
+    assert outcome.exitstatus == 0, outcome.output
+    assert set(outcome.items) == project.ids
+    assert project.runs == Counter(project.go_ids)
+
+
+def test_other_files_over_there_are_listed_and_nothing_runs(project: Project, far: Host) -> None:
+    place = project.base / "far"
+    (place / "p0" / "p_test.go").unlink()
+    (place / "p1" / "testdata").mkdir()
+    (place / "p1" / "testdata" / "golden").write_text("old")
+    with (place / "p2" / "p_test.go").open("a") as file:
+        file.write("// changed\n")
+    outcome = project.run("--dist=load", "--tx", far.spec)
+    assert outcome.exitstatus == 4, outcome.output
+    assert "missing: p0/p_test.go" in outcome.output
+    assert "extra: p1/testdata/golden" in outcome.output
+    assert "changed: p2/p_test.go" in outcome.output
+    assert "Traceback" not in outcome.output
+    assert not project.ran
+
+
+WAITS = """
+import os, time
+
+def test_waits():
+    if os.environ.get("HERE"):
+        return
+    open(os.environ["RAN"] + ".waits", "w").close()
+    time.sleep(300)
+"""
+
+
+def _when_it_waits(project: Project, act: Callable[[], None], *arguments: str) -> Outcome:
+    """Run, and ``act`` as soon as the far worker is in the test that waits."""
+    sign = Path(f"{project.log}.waits")
+
+    def watch() -> None:
+        until = time.monotonic() + 60
+        while not sign.exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        act()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        return project.run(*arguments, HERE="1")
+    finally:
+        thread.join()
+
+
+def test_a_worker_that_dies_over_there_loses_nothing(project: Project) -> None:
+    """Its server dies with it, so one of this machine takes its place, and the test it ran is run again."""
+    project.write("test_waits.py", WAITS)
+    log = project.base / "far.log"
+    with server(checkout(project, "far"), log, RAN=str(project.log), HERE="") as far:
+        outcome = _when_it_waits(project, far.crash, "--dist=load", "--tx", far.spec)
+    assert outcome.exitstatus == 0, outcome.output
+    assert set(outcome.items) == {*project.ids, "test_waits.py::test_waits"}
+    assert "test_waits.py::test_waits among them" in outcome.output
+    assert "is out of reach, a worker on this machine takes its place" in outcome.output
+
+
+def test_two_machines_behind_slow_and_lossy_lines(project: Project) -> None:
+    need_namespaces()
+    with ExitStack() as stack:
+        hosts = [
+            stack.enter_context(
+                namespace(
+                    number,
+                    checkout(project, f"far{number}"),
+                    project.base / f"far{number}.log",
+                    delay=0.05,
+                    loss=0.01,
+                    RAN=str(project.log),
+                )
+            )
+            for number in (1, 2)
+        ]
+        specs = [word for host in hosts for word in ("--tx", host.spec)]
+        outcome = project.run("--dist=load", *specs)
+    assert outcome.exitstatus == 0, outcome.output
+    assert set(outcome.items) == project.ids
+    assert set(outcome.items.values()) == {"passed"}
+    assert project.runs == Counter(project.go_ids)
+    assert {report["worker"] for report in outcome.reports} == {"gw0", "gw1"}
+
+
+def test_a_line_that_is_cut_is_noticed(project: Project) -> None:
+    """Nobody says goodbye: the other side has to be asked whether it is there."""
+    need_namespaces()
+    project.write("test_waits.py", WAITS)
+    log = project.base / "far.log"
+    with namespace(3, checkout(project, "far"), log, RAN=str(project.log), HERE="") as far:
+        outcome = _when_it_waits(project, far.cut, "--dist=load", "--tx", "popen", "--tx", far.spec)
+    assert outcome.exitstatus == 0, outcome.output
+    assert set(outcome.items) == {*project.ids, "test_waits.py::test_waits"}
+    assert "without a verdict from gw1" in outcome.output
