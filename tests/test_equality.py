@@ -14,11 +14,13 @@ import stat
 import subprocess
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hosts import server
 from running import Outcome, run_pytest
 
 Outcomes = dict[tuple[str, str], list[str]]
@@ -169,8 +171,8 @@ def difference(go: Outcomes, ours: Outcomes) -> str:
     return "\n".join(shown)
 
 
-def _check(subject: Subject, root: Path, go: Outcomes, tmp_path: Path, *options: str) -> Outcome:
-    outcome = run_pytest(
+def _run(subject: Subject, root: Path, tmp_path: Path, *options: str) -> Outcome:
+    return run_pytest(
         root,
         f"--rootdir={root}",
         "-p",
@@ -180,8 +182,12 @@ def _check(subject: Subject, root: Path, go: Outcomes, tmp_path: Path, *options:
         *subject.packages,
         record=tmp_path / "record",
         timeout=200,
-        plugins=("xdist",) if "-n" in options else (),
+        plugins=("xdist",) if {"-n", "--tx"} & {*options} else (),
     )
+
+
+def _check(subject: Subject, root: Path, go: Outcomes, tmp_path: Path, *options: str) -> Outcome:
+    outcome = _run(subject, root, tmp_path, *options)
     ours = _from_pytest(outcome)
     assert len(go) >= subject.at_least, f"go test ran {len(go)} tests of {subject}"
     told = difference(go, ours)
@@ -205,8 +211,8 @@ def test_outcomes_are_those_of_go_test(
 @pytest.mark.parametrize("name", ["go-cmp", "mux"])
 @pytest.mark.parametrize(
     "options",
-    [("-n", "2"), ("--gotest-isolate=gate",), ("--gotest-engine=gotest",)],
-    ids=["two-workers", "gated", "go-test-engine"],
+    [("-n", "2"), ("-n", "8"), ("--gotest-isolate=gate",), ("--gotest-engine=gotest",)],
+    ids=["two-workers", "eight-workers", "gated", "go-test-engine"],
 )
 def test_outcomes_are_the_same_however_the_tests_are_run(
     name: str,
@@ -217,6 +223,41 @@ def test_outcomes_are_the_same_however_the_tests_are_run(
 ) -> None:
     subject = SUBJECTS[name]
     _check(subject, source(subject), go_says(subject), tmp_path, *options)
+
+
+def test_outcomes_are_the_same_although_workers_crash(
+    source: Callable[[Subject], Path], go_says: Callable[[Subject], Outcomes], tmp_path: Path
+) -> None:
+    subject = SUBJECTS["go-cmp"]
+    root = tmp_path / "module"
+    shutil.copytree(source(subject), root)
+    (root / "test_kill.py").write_text(
+        "import os, signal, pytest\n\n"
+        "@pytest.mark.parametrize('number', range(2))\n"
+        "def test_kill(number):\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    outcome = _run(subject, root, tmp_path, "-n", "2", "test_kill.py")
+    ours = _from_pytest(outcome)
+    killed = {key for key in ours if key[1].startswith("test_kill")}
+    assert len(killed) == 2, outcome.output
+    told = difference(go_says(subject), {key: ours[key] for key in ours.keys() - killed})
+    assert not told, f"{told}\n\n{outcome.output[-8000:]}"
+
+
+def test_outcomes_are_the_same_on_two_other_machines(
+    source: Callable[[Subject], Path], go_says: Callable[[Subject], Outcomes], tmp_path: Path
+) -> None:
+    subject = SUBJECTS["mux"]
+    root = source(subject)
+    with ExitStack() as stack:
+        hosts = []
+        for number in range(2):
+            shutil.copytree(root, tmp_path / f"far{number}")
+            log = tmp_path / f"far{number}.log"
+            hosts.append(stack.enter_context(server(tmp_path / f"far{number}", log)))
+        specs = [word for host in hosts for word in ("--tx", host.spec)]
+        outcome = _check(subject, root, go_says(subject), tmp_path, "--dist=load", *specs)
+    assert {report["worker"] for report in outcome.reports} == {"gw0", "gw1"}
 
 
 def test_a_difference_names_the_test_and_both_outcomes() -> None:
