@@ -9,6 +9,7 @@ import json
 import os
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from running import Outcome, run_pytest
@@ -200,6 +201,44 @@ def test_each_test_is_in_one_split(till: Path, tmp_path: Path) -> None:
     assert all(group.items for group in groups)
     assert {**groups[0].items, **groups[1].items} == VERDICTS
     assert not groups[0].items.keys() & groups[1].items.keys()
+
+
+def test_shards_by_our_durations_make_reports_that_add_up(till: Path, tmp_path: Path) -> None:
+    cache = f"--gotest-cache-dir={tmp_path / 'cache'}"
+    run(till, tmp_path, [], cache, f"--junitxml={tmp_path / 'whole.xml'}")
+    (durations,) = (
+        path for path in (tmp_path / "cache" / "durations").iterdir() if ".starts" not in path.name
+    )
+    kept = json.loads(durations.read_text())
+    assert set(VERDICTS) <= set(kept)
+    # All in one test: whoever reads the file gives it a shard of its own.
+    durations.write_text(json.dumps({**dict.fromkeys(kept, 0.0), "till_test.go::TestLast": 9.0}))
+    shards = []
+    for group in (1, 2):
+        report = tmp_path / f"shard{group}.xml"
+        outcome = run(
+            till,
+            tmp_path,
+            ["pytest-split", "xdist"],
+            cache,
+            "-n2",
+            *("--splits=2", f"--group={group}", f"--durations-path={durations}"),
+            "--splitting-algorithm=least_duration",
+            f"--junitxml={report}",
+        )
+        shards.append(outcome.items)
+        durations.write_text(
+            json.dumps({**dict.fromkeys(kept, 0.0), "till_test.go::TestLast": 9.0})
+        )
+    assert sorted(len(items) for items in shards) == [1, len(VERDICTS) - 1]
+    assert {**shards[0], **shards[1]} == VERDICTS
+
+    def cases(path: Path) -> list[tuple[str | None, str | None, int]]:
+        found = ElementTree.parse(path).iter("testcase")
+        return sorted((case.get("classname"), case.get("name"), len(case)) for case in found)
+
+    whole = cases(tmp_path / "whole.xml")
+    assert sorted(cases(tmp_path / "shard1.xml") + cases(tmp_path / "shard2.xml")) == whole
 
 
 def test_randomly_mixes_go_tests(till: Path, tmp_path: Path) -> None:
