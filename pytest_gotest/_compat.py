@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO
@@ -24,6 +25,16 @@ def fixture_is_own(item: pytest.Function, name: str, module: str) -> bool:
     """Whether the fixture that this item gets under ``name`` is defined in ``module``."""
     found = item._fixtureinfo.name2fixturedefs.get(name)
     return found is not None and found[-1].func.__module__ == module
+
+
+def fixture_files(item: pytest.Function) -> Iterator[tuple[str, str]]:
+    """File and package of each module in which a fixture that this item may use is defined."""
+    for definitions in item._fixtureinfo.name2fixturedefs.values():
+        for definition in definitions:
+            # Of several modules named conftest sys.modules has one.
+            names = getattr(inspect.unwrap(definition.func), "__globals__", {})
+            if file := names.get("__file__"):
+                yield file, names.get("__package__") or ""
 
 
 def fill_wide_fixtures(item: pytest.Function) -> None:

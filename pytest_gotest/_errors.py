@@ -8,6 +8,7 @@ GotestError
 ├── BuildError       a package whose tests do not build or do not pass vet
 ├── ProcessError     a test binary that could not be started or steered
 ├── FixtureError     a fixture that Go tests need and that is not what it has to be
+├── ChangeError      what changed cannot be told, for --gotest-changed
 ├── RemoteError      another machine that does not have what this one has
 └── ReplayError      a recorded log that cannot be reported
 
@@ -74,6 +75,10 @@ class ProcessError(GotestError):
 
 class FixtureError(GotestError):
     """A fixture that Go tests need is not what it has to be."""
+
+
+class ChangeError(GotestError):
+    """git cannot tell what changed."""
 
 
 class RemoteError(GotestError):

@@ -57,14 +57,23 @@ class GoHooks:
             except GotestError as error:
                 raise pytest.UsageError(str(error)) from None
             config.args[:] = [str(self.replay)]
+        if settings.changed is not None:
+            try:
+                self.go.find_change()
+            except GotestError as error:
+                raise pytest.UsageError(str(error)) from None
         if settings.shuffle == -1:
             drawn = self.go.told.get("shuffle") or random.randrange(1 << 31)
             self.go.settings = replace(settings, shuffle=drawn)
 
     def _tell(self) -> dict[str, object]:
-        """What a worker cannot find out by itself: the seed that was drawn, and the log that was read once."""
-        replay = str(self.replay) if self.replay else None
-        return {"shuffle": self.go.settings.shuffle, "replay": replay}
+        """What a worker does not find out by itself: the seed that was drawn, the log that was read, what changed."""
+        change = self.go.change
+        return {
+            "shuffle": self.go.settings.shuffle,
+            "replay": str(self.replay) if self.replay else None,
+            "change": change.as_data(self.config.rootpath) if change else None,
+        }
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if not self.go.in_worker:
@@ -172,6 +181,7 @@ class GoHooks:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        self.go.select_changed(items)
         self.go.arrange(items)
 
     @pytest.hookimpl(tryfirst=True)
@@ -185,9 +195,10 @@ class GoHooks:
         self.go.build(session)
 
     def pytest_report_collectionfinish(self) -> list[str]:
+        lines = self.go.told_of_change()
         built = self.go.built
         if built is None or not (built.binaries or built.errors):
-            return []
+            return lines
         current = len(built.binaries) - built.fresh
         if built.fresh or built.errors:
             words = f"gotest: {packages(built.fresh)} built in {built.seconds:.1f} s"
@@ -196,7 +207,7 @@ class GoHooks:
             words = f"gotest: {packages(current)} up to date ({built.seconds:.1f} s)"
         if built.errors:
             words += f", {len(built.errors)} failed to build"
-        return [words]
+        return [*lines, words]
 
     # Running
 

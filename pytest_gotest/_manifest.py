@@ -42,7 +42,7 @@ _VERSION = 1
 UNSEEN = "unseen"
 
 # Which files go reads in a package's directory (go/build, goodOSArchFile and matchFile; `go help packages`).
-_SOURCES = (
+SOURCES = (
     ".go", ".c", ".cc", ".cpp", ".cxx", ".m", ".h", ".hh", ".hpp", ".hxx", ".f", ".F", ".for",
     ".f90", ".s", ".S", ".sx", ".swig", ".swigcxx", ".syso", ".pgo",
 )  # fmt: skip
@@ -170,7 +170,7 @@ def state(one: str) -> tuple[str, int]:
     kind, _, place = one.partition(" ")
     seen = _Look()
     if kind == "dir":
-        seen.at_directory(place, _SOURCES)
+        seen.at_directory(place, SOURCES)
     elif kind == "embed":
         directory, _, pattern = place.partition("\0")
         seen.at_pattern(directory, pattern.removeprefix("all:").split("/"))

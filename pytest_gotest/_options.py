@@ -13,7 +13,7 @@ ISOLATE = ("auto", "package", "gate", "test")
 SUBTESTS = ("auto", "all", "failed", "none")
 ENGINES = ("binary", "gotest")
 
-Kind = Literal["flag", "list", "text", "choice"]
+Kind = Literal["flag", "list", "text", "choice", "optional"]
 
 
 class Option(NamedTuple):
@@ -79,6 +79,13 @@ OPTIONS = (
         cli=True,
     ),
     Option(
+        "changed",
+        "optional",
+        "Only Go tests that a change since REF can reach; default: since the default branch.",
+        metavar="REF",
+        cli=True,
+    ),
+    Option(
         "cache-dir",
         "text",
         "Binaries, collected sources and durations; default: the user's cache directory.",
@@ -98,6 +105,10 @@ def add_options(parser: pytest.Parser) -> None:
         elif option.kind == "list":
             group.addoption(
                 option.flag, action="append", default=None, metavar=option.metavar, **common
+            )
+        elif option.kind == "optional":
+            group.addoption(
+                option.flag, nargs="?", const="", default=None, metavar=option.metavar, **common
             )
         elif option.kind == "choice":
             group.addoption(option.flag, choices=option.choices, default=None, **common)

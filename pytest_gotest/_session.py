@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -30,6 +30,10 @@ from pytest_gotest._settings import Settings
 from pytest_gotest._source import Kind, SourceFile, TestFunction
 from pytest_gotest._summary import Summary
 from pytest_gotest._toolchain import Package, Toolchain, find_go
+
+if TYPE_CHECKING:
+    from pytest_gotest._git import Change
+    from pytest_gotest._selection import Selected
 
 _PLACE = re.compile(r"\.go:\d+")
 _LONG = 5.0  # seconds after which a build or a test says that it is alive
@@ -56,6 +60,8 @@ class GoSession:
         self.built: Built | None = None
         self.runner: Runner | None = None
         self.replayed: Log | None = None
+        self.change: Change | None = None
+        self._selected: Selected | None = None
         self.ran = 0
         self._due: dict[str, float] = {}  # when to say again that something still runs
         self.told: Mapping[str, Any] = getattr(config, "workerinput", {}).get(TOLD, {})
@@ -124,6 +130,33 @@ class GoSession:
                     names[declared.kind.value].add(declared.name)
             self._declared[package.import_path] = names
         return function.name in self._declared[package.import_path][function.kind.value]
+
+    def find_change(self) -> None:
+        """What --gotest-changed is about; an xdist worker is told. Raises `ChangeError`."""
+        from pytest_gotest import _git
+
+        root = self.config.rootpath
+        if known := self.told.get("change"):
+            self.change = _git.Change.from_data(known, root)
+        else:
+            self.change = _git.change(root, self.settings.changed or None)
+
+    def select_changed(self, items: list[pytest.Item]) -> None:
+        """Leave out the Go tests that the change cannot reach."""
+        if self.change is None:
+            return
+        from pytest_gotest._selection import select
+
+        self._selected = select(items, self.change, self.toolchain, self.settings, self.config)
+        items[:] = self._selected.kept
+        if self._selected.dropped:
+            self.config.hook.pytest_deselected(items=self._selected.dropped)
+
+    def told_of_change(self) -> list[str]:
+        if self._selected is None:
+            return []
+        reasons = self._selected.reasons if self.config.get_verbosity() > 0 else []
+        return [self._selected.summary, *reasons]
 
     def arrange(self, items: list[pytest.Item]) -> None:
         """Shuffle if asked for; then fuzz targets after the other tests of their package, as Go has them."""
@@ -314,13 +347,16 @@ class GoSession:
 
     def summary(self) -> Summary:
         """Of this process alone."""
+        # Without workers it was said when it was known.
+        changed = self.told_of_change() if self.in_worker else []
         if self.runner is None:
-            return Summary(ran=self.ran)
+            return Summary(changed=changed)
         binaries = self.built.binaries.items() if self.built else ()
         plain = [(package, binary.plain) for package, binary in binaries if binary.plain]
         starts = self.runner.starts().items()
         return Summary(
             ran=self.ran,
+            changed=changed,
             processes=self.runner.processes,
             restarted=self.runner.restarted,
             unsteered=_summary.by_reason(plain),

@@ -34,6 +34,7 @@ class Settings:
     bench: str | None = None
     engine: str = "binary"
     replay: str | None = None
+    changed: str | None = None  # since which commit; empty is the default branch's
     cache_dir: Path = Path()
 
 
@@ -80,6 +81,7 @@ def read(config: pytest.Config) -> Settings:
         bench=bench,
         engine=got["engine"],
         replay=got["replay"],
+        changed=got["changed"],
         cache_dir=_cache_dir(got["cache-dir"], config.rootpath),
     )
 

@@ -13,7 +13,8 @@ class Summary:
     """``ran`` Go tests in ``processes``; ``restarted`` of them again because a neighbour ended their process.
 
     ``unsteered``: why test binaries took no orders -> packages. ``leftover``: what went wrong in packages whose last
-    test never came. ``starts``: seconds until the first test could run, by `_units.home`.
+    test never came. ``starts``: seconds until the first test could run, by `_units.home`. ``changed``: what
+    --gotest-changed chose and why, the same in all workers.
     """
 
     ran: int = 0
@@ -22,6 +23,7 @@ class Summary:
     unsteered: dict[str, list[str]] = field(default_factory=dict)
     leftover: list[str] = field(default_factory=list)
     starts: dict[str, float] = field(default_factory=dict)
+    changed: list[str] = field(default_factory=list)
 
     def add(self, given: dict[str, Any]) -> None:
         """Take in that of a worker, as `as_data` gave it."""
@@ -32,6 +34,7 @@ class Summary:
         for why, packages in other.unsteered.items():
             self.unsteered[why] = sorted({*self.unsteered.get(why, ()), *packages})
         self.leftover += other.leftover
+        self.changed = self.changed or other.changed
         for place, seconds in other.starts.items():
             self.starts[place] = max(seconds, self.starts.get(place, 0.0))
 
@@ -41,7 +44,8 @@ class Summary:
 
     def lines(self) -> list[tuple[str, str]]:
         """Each with its colour; empty is none."""
-        said = [(f"gotest: {problem}", "red") for problem in self.leftover]
+        said = [(line, "") for line in self.changed]
+        said += [(f"gotest: {problem}", "red") for problem in self.leftover]
         for why, of in self.unsteered.items():
             words = f"gotest: {packages(len(of))} ran a process for each test: {why}"
             said.append((words, "yellow"))

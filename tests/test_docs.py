@@ -225,19 +225,25 @@ def _facts(option: Option) -> str:
         "list": "a list, repeatable",
         "choice": " or ".join(f"`{choice}`" for choice in option.choices),
         "text": "one value",
+        "optional": "a switch, or one value",
     }[option.kind]
-    default = {"flag": "off", "list": "empty"}.get(option.kind, f"`{option.default}`")
+    default = {"flag": "off", "list": "empty", "optional": "off"}.get(
+        option.kind, f"`{option.default}`"
+    )
     if not option.default and option.kind == "text":
         default = "none" if option.cli else "see below"
     return f"*{ini} · {values} · default: {default}*"
 
 
+def _heading(option: Option) -> str:
+    if option.kind == "optional":
+        return f"`{option.flag}[={option.metavar}]`"
+    return f"`{option.flag} {option.metavar}`" if option.metavar else f"`{option.flag}`"
+
+
 def test_the_options_are_those_of_the_code() -> None:
     told = _sections(DOCS / "reference" / "options.md")
-    heads = {
-        f"`{option.flag} {option.metavar}`" if option.metavar else f"`{option.flag}`": option
-        for option in OPTIONS
-    }
+    heads = {_heading(option): option for option in OPTIONS}
     assert [head for head in told if head.startswith("`")] == list(heads)
     for head, option in heads.items():
         first, _, meaning = told[head].strip().partition("\n")

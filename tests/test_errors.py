@@ -11,17 +11,22 @@ import pytest
 from pytest_gotest import _errors
 from pytest_gotest._errors import (
     BuildError,
+    ChangeError,
     DirectiveError,
     DiscoveryError,
     FixtureError,
     GotestError,
     ProcessError,
+    RemoteError,
     ReplayError,
     SourceError,
     ToolchainError,
 )
 
-PLAIN = (ToolchainError, DiscoveryError, BuildError, ProcessError, FixtureError, ReplayError)
+PLAIN = (
+    ToolchainError, DiscoveryError, BuildError, ProcessError, FixtureError, ChangeError, RemoteError,
+    ReplayError,
+)  # fmt: skip
 PLACED = (SourceError, DirectiveError)
 ALL: list[GotestError] = [
     GotestError("no go command", hint="install Go"),

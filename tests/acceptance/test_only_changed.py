@@ -1,0 +1,298 @@
+"""--gotest-changed on real modules in real repositories: what runs, why, and never too little."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import textwrap
+from pathlib import Path
+
+import pytest
+from running import Outcome, run_pytest
+
+MODULE = {
+    "go.mod": "module example.com/shop\n\ngo 1.22\n",
+    "store/store.go": """
+        package store
+
+        import _ "embed"
+
+        //go:embed sql/query.sql
+        var Query string
+    """,
+    "store/sql/query.sql": "select 1",
+    "store/store_test.go": """
+        package store
+
+        import "testing"
+
+        func TestStore(t *testing.T) {}
+    """,
+    "api/api.go": """
+        package api
+
+        import "example.com/shop/store"
+
+        func Query() string { return store.Query }
+    """,
+    "api/api_test.go": """
+        package api_test
+
+        import (
+            "testing"
+
+            "example.com/shop/api"
+            "example.com/shop/fake"
+        )
+
+        func TestApi(t *testing.T) { _, _ = api.Query(), fake.Now }
+    """,
+    "fake/fake.go": "package fake\n\nvar Now = 1\n",
+    "tool/tool_test.go": """
+        package tool
+
+        import "testing"
+
+        //pytest:usefixtures clock
+        func TestTool(t *testing.T) {}
+    """,
+    "tool/testdata/golden.txt": "old",
+    "conftest.py": "from helpers.clocks import clock\n",
+    "helpers/__init__.py": "",
+    "helpers/clocks.py": """
+        import pytest
+        from helpers.zones import ZONE
+
+        @pytest.fixture
+        def clock():
+            return ZONE
+    """,
+    "helpers/zones.py": "ZONE = 'UTC'\n",
+    "test_python.py": "def test_python():\n    pass\n",
+}
+API, STORE, TOOL = "api/api_test.go::TestApi", "store/store_test.go::TestStore", "tool/tool_test.go::TestTool"  # fmt: skip
+PYTHON = "test_python.py::test_python"
+
+
+class Repository:
+    """The module in a directory of a repository, one commit ahead of nothing."""
+
+    def __init__(self, base: Path, files: dict[str, str]) -> None:
+        self.base = base
+        self.top = base / "repository"
+        self.root = self.top / "shop"
+        for name, text in files.items():
+            self.write(name, text)
+        (self.top / "README.md").write_text("of the repository\n")
+        self.git("init", "-q", "-b", "main")
+        self.git("config", "user.name", "somebody")
+        self.git("config", "user.email", "somebody@example.com")
+        self.commit()
+
+    def git(self, *arguments: str) -> None:
+        subprocess.run(["git", *arguments], cwd=self.top, check=True, capture_output=True)
+
+    def commit(self) -> None:
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", "more")
+
+    def write(self, name: str, text: str) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text).lstrip("\n"))
+
+    def run(self, *arguments: str, plugins: tuple[str, ...] = ()) -> Outcome:
+        return run_pytest(
+            self.root,
+            *("-p", "no:cacheprovider"),
+            *arguments,
+            record=self.base / "record",
+            plugins=plugins,
+            env={"PYTHONDONTWRITEBYTECODE": "1"},
+        )
+
+    def ran(self, *arguments: str) -> set[str]:
+        """Ids of the Go tests that --gotest-changed leaves."""
+        outcome = self.run("--gotest-changed", *arguments)
+        assert outcome.exitstatus == 0, outcome.output
+        assert outcome.items.pop(PYTHON) == "passed"  # Python's tests are not what this is about
+        return set(outcome.items)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path, MODULE)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("store/store.go", MODULE["store/store.go"] + "\n\tvar more = 1\n", {STORE, API}),
+        ("store/store_test.go", MODULE["store/store_test.go"] + "\n", {STORE}),
+        ("store/sql/query.sql", "select 2", {STORE, API}),
+        ("fake/fake.go", "package fake\n\nvar Now = 2\n", {API}),
+        ("tool/testdata/golden.txt", "new", {TOOL}),
+        ("go.mod", "module example.com/shop\n\ngo 1.22.0\n", {STORE, API, TOOL}),
+        ("go.sum", "", {STORE, API, TOOL}),
+        ("conftest.py", "from helpers.clocks import clock\n\n", {STORE, API, TOOL}),
+        ("store/conftest.py", "", {STORE}),
+        ("helpers/clocks.py", MODULE["helpers/clocks.py"] + "\n", {TOOL}),
+        ("helpers/zones.py", "ZONE = 'Asia/Kathmandu'\n", {TOOL}),
+        ("pytest.ini", "[pytest]\n", {STORE, API, TOOL}),
+        ("test_python.py", "def test_python():\n    assert True\n", set()),
+        ("tool/tool.go", "package tool\n", {TOOL}),
+        ("../README.md", "changed", set()),
+        ("Makefile", "all:\n", {STORE, API, TOOL}),
+    ],
+)
+def test_what_a_change_reaches(
+    repository: Repository, name: str, text: str, expected: set[str]
+) -> None:
+    repository.write(name, text)
+    assert repository.ran() == expected
+
+
+def test_nothing_changed_and_nothing_is_built(repository: Repository) -> None:
+    outcome = repository.run("--gotest-changed")
+    assert outcome.exitstatus == 0, outcome.output
+    assert set(outcome.items) == {PYTHON}
+    assert "gotest: 0 of 3 packages changed since main (" in outcome.output
+    assert "3 deselected" in outcome.output
+    assert "built" not in outcome.output
+
+
+def test_a_deleted_and_a_renamed_file(repository: Repository) -> None:
+    (repository.root / "tool/testdata/golden.txt").unlink()
+    assert repository.ran() == {TOOL}
+    repository.commit()
+    repository.git("mv", "shop/store/store_test.go", "shop/store/other_test.go")
+    assert repository.ran("--gotest-changed=HEAD") == {"store/other_test.go::TestStore"}
+
+
+def test_since_the_branch_began_or_since_a_commit(repository: Repository) -> None:
+    repository.git("checkout", "-q", "-b", "topic")
+    repository.write("tool/testdata/golden.txt", "new")
+    repository.commit()
+    repository.write("store/store_test.go", MODULE["store/store_test.go"] + "\n")
+    repository.commit()
+    assert repository.ran() == {TOOL, STORE}
+    assert repository.ran("--gotest-changed=HEAD~1") == {STORE}
+
+
+def test_verbose_says_why(repository: Repository) -> None:
+    repository.write("store/sql/query.sql", "select 2")
+    outcome = repository.run("--gotest-changed", "-v")
+    lines = [line for line in outcome.output.splitlines() if ".sql" in line]
+    assert lines == [
+        "gotest: example.com/shop/api: store/sql/query.sql: embedded in example.com/shop/store",
+        "gotest: example.com/shop/store: store/sql/query.sql: embedded",
+    ]
+    assert "gotest: 2 of 3 packages changed since main (" in outcome.output
+
+
+def test_all_workers_choose_alike_and_it_is_said_once(repository: Repository) -> None:
+    repository.write("fake/fake.go", "package fake\n\nvar Now = 2\n")
+    outcome = repository.run("--gotest-changed", "-v", "-n2", plugins=("xdist",))
+    assert outcome.exitstatus == 0, outcome.output
+    assert set(outcome.items) == {API, PYTHON}
+    assert outcome.output.count("gotest: 1 of 3 packages changed since main (") == 1
+    why = "gotest: example.com/shop/api: fake/fake.go: it imports fake"
+    assert outcome.output.count(why) == 1, outcome.output
+
+
+def test_with_ids_and_keywords(repository: Repository) -> None:
+    repository.write("store/store.go", MODULE["store/store.go"] + "\n\tvar more = 1\n")
+    outcome = repository.run(STORE, TOOL, "--gotest-changed")
+    assert set(outcome.items) == {STORE}, outcome.output
+    outcome = repository.run("--gotest-changed", "-k", "TestApi")
+    assert set(outcome.items) == {API}, outcome.output
+
+
+def test_a_changed_package_that_does_not_build_is_told(repository: Repository) -> None:
+    repository.write("fake/fake.go", "package fake\n\nvar Now = unknown\n")
+    outcome = repository.run("--gotest-changed")
+    assert outcome.items[API] == "error"
+    assert STORE not in outcome.items
+
+
+def test_a_local_module_that_replaces_another(tmp_path: Path) -> None:
+    files = {
+        **MODULE,
+        "go.mod": "module example.com/shop\n\ngo 1.22\n\nrequire example.com/lib v0.0.0\n\n"
+        "replace example.com/lib => ../lib\n",
+        "../lib/go.mod": "module example.com/lib\n\ngo 1.22\n",
+        "../lib/lib.go": "package lib\n\nvar X = 1\n",
+        "tool/tool.go": 'package tool\n\nimport _ "example.com/lib"\n',
+    }
+    repository = Repository(tmp_path, files)
+    repository.write("../lib/lib.go", "package lib\n\nvar X = 2\n")
+    assert repository.ran() == {TOOL}
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [("--gotest-changed=nowhere", "git knows no such commit"), ("--gotest-changed", "git says")],
+)
+def test_errors(tmp_path: Path, argument: str, said: str) -> None:
+    if "nowhere" in argument:
+        root = Repository(tmp_path, MODULE).root
+    else:
+        root = tmp_path
+        (root / "go.mod").write_text(MODULE["go.mod"])
+    outcome = run_pytest(root, argument, record=tmp_path / "record")
+    assert outcome.exitstatus == 4, outcome.output
+    assert said.replace("git says", "and it says: ") in outcome.output
+    assert "Traceback" not in outcome.output
+
+
+def test_never_less_than_what_depends_on_it(tmp_path: Path) -> None:
+    """Random changes in a module of packages that import each other; go itself says who depends on whom."""
+    draw = random.Random(5)
+    number = 12
+    files = {
+        "go.mod": "module example.com/m\n\ngo 1.22\n",
+        "test_python.py": MODULE["test_python.py"],
+    }
+    for package in range(number):
+        below = draw.sample(range(package), min(package, draw.randrange(3)))
+        imports = "".join(f'import _ "example.com/m/p{other}"\n' for other in below)
+        tested = "".join(
+            f'import _ "example.com/m/p{other}"\n'
+            for other in draw.sample(range(package), min(package, draw.randrange(2)))
+            if other not in below
+        )
+        files[f"p{package}/p.go"] = f"package p{package}\n\n{imports}"
+        files[f"p{package}/p_test.go"] = (
+            f'package p{package}\n\nimport "testing"\n{tested}\nfunc TestA(t *testing.T) {{}}\n'
+        )
+    repository = Repository(tmp_path, files)
+    listed = subprocess.run(
+        ["go", "list", "-test", "-deps", "-json=ImportPath,Deps", "./..."],
+        cwd=repository.root,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    uses: dict[str, set[str]] = {}
+    decoder = json.JSONDecoder()
+    while listed.strip():
+        data, end = decoder.raw_decode(listed.lstrip())
+        listed = listed.lstrip()[end:]
+        if data["ImportPath"].endswith(".test"):
+            name = data["ImportPath"].removesuffix(".test")
+            uses[name] = {dep.partition(" ")[0] for dep in data["Deps"]} | {name}
+    assert len(uses) == number
+    for _ in range(6):
+        picked = draw.sample(range(number), draw.randrange(1, 3))
+        for package in picked:
+            path = f"p{package}/p.go"
+            repository.write(path, (repository.root / path).read_text() + "\n// changed\n")
+        changed = {f"example.com/m/p{package}" for package in picked}
+        expected = {
+            f"{name.removeprefix('example.com/m/')}/p_test.go::TestA"
+            for name, parts in uses.items()
+            if parts & changed
+        }
+        assert repository.ran() == expected
+        repository.git("checkout", "-q", ".")
