@@ -43,6 +43,10 @@ class GoHooks:
         if settings.shuffle == -1:
             drawn = getattr(config, "workerinput", {}).get(_SEED) or random.randrange(1 << 31)
             self.go.settings = replace(settings, shuffle=drawn)
+        if settings.timeline is not None:
+            from pytest_gotest import _timeline_hooks
+
+            _timeline_hooks.start(config, self.go, settings.timeline)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: object) -> None:

@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pytest_gotest._launch import Launch
 from pytest_gotest._listed import ListedRun
@@ -19,13 +20,17 @@ from pytest_gotest._plan import Group, Test
 from pytest_gotest._run import Run
 from pytest_gotest._steered import HarnessRefused, SteeredRun
 
+if TYPE_CHECKING:
+    from pytest_gotest._recorder import ProcessRecord, Recorder
+
 _FRUITLESS = 3  # processes in a row that may end without a verdict
 
 
 class Lane(threading.Thread):
     """Runs groups for one package and hands each result to ``deliver``.
 
-    ``echo`` gets output as it comes. A closed lane ends when its groups are done.
+    ``echo`` gets output as it comes, ``recorder`` when which process and test ran. A closed lane
+    ends when its groups are done.
     """
 
     def __init__(
@@ -37,6 +42,7 @@ class Lane(threading.Thread):
         plain: Callable[[str], Launch] | None = None,
         ended: Callable[[], None] | None = None,
         prepared: bool = False,
+        recorder: Recorder | None = None,
     ) -> None:
         super().__init__(name=f"gotest {launch.package}", daemon=True)
         self.launch = launch
@@ -50,6 +56,8 @@ class Lane(threading.Thread):
         self._echo = echo
         self._plain = plain
         self._ended = ended
+        self._recorder = recorder
+        self._seen: ProcessRecord | None = None
         self._changed = threading.Condition()
         self._waiting: deque[Group] = deque()
         self._known: set[str] = set()
@@ -96,11 +104,15 @@ class Lane(threading.Thread):
         process: Run | None = None
         try:
             while self._wanted():
+                if self._recorder is not None:
+                    self._seen = self._recorder.process(self.launch.package)
                 process = SteeredRun(self) if self.launch.harness else ListedRun(self)
                 self.processes += 1
                 try:
                     with self._changed:
                         self._process = process
+                    if self._seen is not None:
+                        self._seen.pid = process.child.pid
                     process.run()
                 except HarnessRefused as refused:
                     self._fall_back(str(refused), process.unfinished())
@@ -111,6 +123,8 @@ class Lane(threading.Thread):
                         # Nobody may wake what is closed: its descriptors get new owners.
                         self._process = None
                     process.close()
+                    if self._seen is not None:
+                        self._seen.ended(process.exit)
                 fruitless = 0 if process.delivered else fruitless + 1
                 if fruitless >= _FRUITLESS:
                     raise RuntimeError(
@@ -190,11 +204,15 @@ class Lane(threading.Thread):
         return self._known
 
     def deliver(self, test: Test, result: Result) -> None:
+        if self._seen is not None:
+            self._seen.test(test, result)
         self._deliver(test, result)
 
     def stands(self) -> None:
         """The process stands at a gate."""
         self.standing.set()
+        if self._seen is not None:
+            self._seen.stands()
 
     def echo(self, text: str) -> None:
         if self._echo is not None:

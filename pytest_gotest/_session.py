@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import re
@@ -10,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -28,6 +29,9 @@ from pytest_gotest._runner import Runner
 from pytest_gotest._settings import Settings
 from pytest_gotest._source import Kind, SourceFile, TestFunction
 from pytest_gotest._toolchain import Package, Toolchain, find_go
+
+if TYPE_CHECKING:
+    from pytest_gotest._recorder import Recorder
 
 _PLACE = re.compile(r"\.go:\d+")
 _LONG = 5.0  # seconds after which a build or a test says that it is alive
@@ -49,6 +53,7 @@ class GoSession:
         self._told: dict[str, str] = {}
         self.built: Built | None = None
         self.runner: Runner | None = None
+        self.recorder: Recorder | None = None  # with --gotest-timeline
         self.replayed: Log | None = None
         self.ran = 0
         self._due: dict[str, float] = {}  # when to say again that something still runs
@@ -149,8 +154,10 @@ class GoSession:
         selected = list(self._packages.values())
         if self.settings.engine == "binary":
             everyone = self.catalog.all_packages({package.root for package in selected})
-            builder = Builder(self.toolchain, self.settings, self._alive)
-            self.built = builder.build(selected, everyone)
+            builder = Builder(self.toolchain, self.settings, self._alive, self._waiting)
+            words = f"{len(selected)} package{'s' if len(selected) != 1 else ''}"
+            with self._noted("build", words):
+                self.built = builder.build(selected, everyone)
         else:
             self.built = Built()
         self.runner = self._make_runner()
@@ -187,6 +194,7 @@ class GoSession:
             ahead=ahead,
             bundle=self.settings.engine == "gotest",
             echo=self.echo,
+            recorder=self.recorder,
         )
 
     def _timed(self) -> bool:
@@ -280,6 +288,15 @@ class GoSession:
             problems = self.runner.finish(item.test.package)
         if problems:
             raise BuildError(f"{item.test.package}: " + "\n".join(problems))
+
+    def _noted(self, category: str, name: str) -> contextlib.AbstractContextManager[None]:
+        """For the timeline, if one is asked for."""
+        if self.recorder is None:
+            return contextlib.nullcontext()
+        return self.recorder.span(category, name)
+
+    def _waiting(self, root: str) -> contextlib.AbstractContextManager[None]:
+        return self._noted("wait", f"another build of {os.path.basename(root)}")
 
     def _alive(self, what: str, seconds: float) -> None:
         """Say after `_LONG` that something still runs, and then ever more seldom."""

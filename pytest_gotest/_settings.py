@@ -34,6 +34,7 @@ class Settings:
     bench: str | None = None
     engine: str = "binary"
     replay: str | None = None
+    timeline: Path | None = None
     cache_dir: Path = Path()
 
 
@@ -80,6 +81,7 @@ def read(config: pytest.Config) -> Settings:
         bench=bench,
         engine=got["engine"],
         replay=got["replay"],
+        timeline=_timeline(got["timeline"], by_name["timeline"], config.invocation_params.dir),
         cache_dir=_cache_dir(got["cache-dir"], config.rootpath),
     )
 
@@ -130,6 +132,14 @@ def _shuffle(text: str) -> int | None:
     if (seed := int(text)) < 0:
         raise ValueError
     return seed
+
+
+def _timeline(given: str | None, option: Option, base: Path) -> Path | None:
+    if given is None:
+        return None
+    if Path(given).suffix.lower() not in (".json", ".html"):
+        raise _usage(option, given, "a file that ends in .json or .html")
+    return base / Path(given).expanduser()
 
 
 def _cache_dir(given: str, rootpath: Path) -> Path:
