@@ -202,8 +202,9 @@ def noted_processes(data: Mapping[str, Any]) -> list[Process]:
 
 
 def _process(one: Mapping[str, Any], now: float) -> Process:
-    package, begin = one["package"], one["begin"]
-    end = max(begin, one["end"] if one["end"] is not None else now)
+    package: str = one["package"]
+    begin: float = one["begin"]
+    end: float = max(begin, one["end"] if one["end"] is not None else now)
     detail = {"package": package, "pid": one["pid"], "exit": one["exit"] or "ended by the session"}
     if one["code"] is not None:
         detail["code"] = one["code"]
