@@ -192,8 +192,9 @@ def _make(tracer: Tracer, session: Session, around: Context) -> None:
                 items[worker.name, span.name] = one.get_span_context()
             elif span.category in _PARTS:
                 kind: Attributes = {"gotest.category": span.category}
-                part = replace(span, name=f"{span.category} {span.name}")
-                made(part, ours | kind, around).end(_nanos(span.end))
+                if span.category != "collect":
+                    span = replace(span, name=f"{span.category} {span.name}")
+                made(span, ours | kind, around).end(_nanos(span.end))
         for process in worker.processes:
             known = ours | dict(_process(process.span.detail))
             one = made(process.span, known, around)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -197,17 +196,22 @@ def test_totals() -> None:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [100.0]
     monkeypatch.setattr("pytest_gotest._recorder.time.time", lambda: now[0])
-    yield now
+    return now
 
 
 def test_a_reset_is_noted_although_it_fails(clock: list[float]) -> None:
     recorder = Recorder()
-    with pytest.raises(KeyError), recorder.span(RESET, "shop", tables=3):
-        clock[0] = 102.0
-        raise KeyError
+
+    def reset() -> None:
+        with recorder.span(RESET, "shop", tables=3):
+            clock[0] = 102.0
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        reset()
     assert _timeline.noted_spans(recorder.data({})) == [
         Span("shop", "reset", 100.0, 102.0, detail={"tables": 3})
     ]
