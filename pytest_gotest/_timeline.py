@@ -19,9 +19,9 @@ CATEGORIES = (
 )  # fmt: skip
 _RANK = {category: rank for rank, category in enumerate(CATEGORIES)}
 SHORTEST_GAP = 0.001  # seconds; pytest's own work between two tests is no idleness worth a mark
-CRASH = (
-    "???"  # what xdist puts in place of setup, call or teardown when a test took its worker along
-)
+# What is in place of setup, call or teardown: pytest turned to the item, which no report says;
+# xdist says that the item took its worker along.
+START, CRASH = "start", "???"
 _LONGEST = 20
 BAD = frozenset({"failed", "error", "crashed"})
 _GO_OUTCOMES = {"pass": "passed", "fail": "failed", "skip": "skipped"}
@@ -100,7 +100,7 @@ class Track:
 
 @dataclass(slots=True)
 class Phase:
-    """A report of pytest: ``when`` is setup, call, teardown or `CRASH`. Times are seconds since the epoch."""
+    """A report of pytest: ``when`` is setup, call, teardown, `START` or `CRASH`. Times are seconds since the epoch."""
 
     when: str
     begin: float
@@ -130,7 +130,7 @@ def item_spans(seen: Seen, *, end: float, last: bool) -> Iterator[Span]:
 
     The ``last`` item of a worker without a teardown was interrupted, when the worker came to its ``end``.
     """
-    phases = [phase for phase in seen.phases if phase.when != CRASH]
+    phases = [phase for phase in seen.phases if phase.when in ("setup", "call", "teardown")]
     outcome = _outcome(seen)
     begin = min(phase.begin for phase in seen.phases)
     stop = max(begin, *(phase.end for phase in seen.phases))

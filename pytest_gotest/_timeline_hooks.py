@@ -18,7 +18,7 @@ import pytest
 from pytest_gotest import _subtests, _timeline
 from pytest_gotest._nodes import GoItem
 from pytest_gotest._recorder import COLLECT, Recorder
-from pytest_gotest._timeline import CRASH, Phase, Seen, Session, Span, Worker
+from pytest_gotest._timeline import CRASH, START, Phase, Seen, Session, Span, Worker
 
 if TYPE_CHECKING:
     from pytest_gotest._session import GoSession
@@ -96,14 +96,22 @@ class _Source:
         self.last = asked
         self.gone: float | None = None
 
+    def _begin(self, nodeid: str, location: tuple[Any, int | None, str]) -> Seen:
+        path, line, _ = location
+        seen = Seen(nodeid, str(path), 0 if line is None else line + 1)
+        self.items.append(seen)
+        self.open[nodeid] = seen
+        return seen
+
+    def start(self, nodeid: str, location: tuple[Any, int | None, str], now: float) -> None:
+        """Pytest turns to an item: known where it is not a worker that does."""
+        self._begin(nodeid, location).phases.append(Phase(START, now, now, ""))
+
     def take(self, report: pytest.TestReport, now: float) -> None:
         when: str = report.when or ""
         seen = self.open.get(report.nodeid)
-        if seen is None or (when == "setup" and seen.phases):
-            path, line, _ = report.location
-            seen = Seen(report.nodeid, str(path), (line or -1) + 1)
-            self.items.append(seen)
-            self.open[report.nodeid] = seen
+        if seen is None or (when == "setup" and any(one.when == when for one in seen.phases)):
+            seen = self._begin(report.nodeid, report.location)
         if when == CRASH:
             seen.phases.append(Phase(when, self.last, now, "failed"))
         else:
@@ -144,15 +152,22 @@ class Gathering:
         if source is not None:
             source.gone = time.time()
 
+    def pytest_runtest_logstart(self, nodeid: str, location: tuple[str, int | None, str]) -> None:
+        if not self.noting.controls:
+            self._source(_MAIN, None).start(nodeid, location, time.time())
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if _subtests.is_subtest(report):
             return
         node = getattr(report, "node", None)
         name = node.gateway.id if node is not None else _MAIN
+        self._source(name, node).take(report, time.time())
+
+    def _source(self, name: str, node: Any) -> _Source:
         source = self._sources.get(name)
         if source is None:
             source = self._sources[name] = _Source(name, self._begin, node)
-        source.take(report, time.time())
+        return source
 
     # What goes out
 

@@ -14,7 +14,17 @@ from pytest_gotest import _timeline
 from pytest_gotest._outcome import Exit, Result
 from pytest_gotest._plan import Test as GoTest
 from pytest_gotest._recorder import RESET, Recorder
-from pytest_gotest._timeline import CATEGORIES, CRASH, Phase, Process, Seen, Session, Span, Worker
+from pytest_gotest._timeline import (
+    CATEGORIES,
+    CRASH,
+    START,
+    Phase,
+    Process,
+    Seen,
+    Session,
+    Span,
+    Worker,
+)
 
 
 def span(name: str, category: str, begin: float, end: float, **more: Any) -> Span:
@@ -95,6 +105,8 @@ def test_a_gap_ends_with_its_worker_although_a_span_comes_later() -> None:
         ({"setup": "passed", "call": "rerun", "teardown": "passed"}, "rerun"),
         ({"setup": "passed", CRASH: "failed"}, "crashed"),
         ({"setup": "passed"}, "interrupted"),
+        ({START: ""}, "interrupted"),
+        ({START: "", "setup": "passed", "call": "passed", "teardown": "passed"}, "passed"),
     ],
 )
 def test_the_outcome_of_an_item(phases: dict[str, str], outcome: str) -> None:
@@ -104,7 +116,7 @@ def test_the_outcome_of_an_item(phases: dict[str, str], outcome: str) -> None:
     item, *parts = _timeline.item_spans(seen, end=20.0, last=True)
     assert (item.category, item.outcome) == ("test", outcome)
     assert (item.begin, item.end) == (0, 20 if outcome == "interrupted" else len(phases))
-    assert [part.name for part in parts] == [when for when in phases if when != CRASH]
+    assert [part.name for part in parts] == [when for when in phases if when not in (START, CRASH)]
     assert item.detail["file"] == "a_test.go:3"
 
 

@@ -187,7 +187,7 @@ def test_each_test_is_there_once_with_its_phases_and_its_run(
 
 
 def test_tests_that_run_beside_each_other_are_on_tracks_beside_each_other(module: Module) -> None:
-    _, events = module.trace("b")
+    _, events = module.trace("b", env={"GOMAXPROCS": "2"})
     long, short = one(events, "TestLong"), one(events, "TestShort")
     assert {long["track"], short["track"]} == {"Go 1", "Go 1, beside 1"}
     assert max(long["ts"], short["ts"]) < min(long["end"], short["end"])
@@ -393,6 +393,23 @@ def test_an_interrupted_session_is_written(module: Module, arguments: list[str])
         (ran,) = of(events, "process")
         assert ran["args"]["exit"] == "ended by the session"
     assert gone(int(pid.read_text()))
+
+
+def test_an_interrupt_while_a_test_is_set_up(module: Module) -> None:
+    module.write(
+        "conftest.py",
+        """
+        import pytest
+
+        @pytest.fixture
+        def interrupts():
+            raise KeyboardInterrupt
+        """,
+    )
+    module.write("test_py.py", "def test_py(interrupts):\n    pass\n")
+    outcome, events = module.trace("test_py.py")
+    assert outcome.exitstatus == pytest.ExitCode.INTERRUPTED
+    assert one(of(events, "test"), "test_py.py::test_py")["args"]["outcome"] == "interrupted"
 
 
 # The page
