@@ -171,11 +171,14 @@ class Gathering:
 
     # What goes out
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(
         self, session: pytest.Session, exitstatus: int
     ) -> Generator[None, object, object]:
-        """Around the one above, and around xdist's, which ends its workers and hears their last words."""
+        """Around the one above, which is registered later, and after xdist has heard its workers' last words.
+
+        Within the terminal's, which then shows `said`.
+        """
         try:
             return (yield)
         finally:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_gotest import _timeline
@@ -64,6 +64,7 @@ def test_what_takes_no_time_is_beside_its_neighbour_and_within_what_holds_both()
 _MOMENTS = st.integers(0, 12)
 
 
+@settings(deadline=None)  # a busy machine
 @given(st.lists(st.tuples(_MOMENTS, _MOMENTS, st.sampled_from(CATEGORIES))))
 def test_on_a_track_spans_nest_or_do_not_overlap(given: list[tuple[int, int, str]]) -> None:
     spans = [span(str(n), kind, min(a, b), max(a, b)) for n, (a, b, kind) in enumerate(given)]

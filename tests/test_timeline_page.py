@@ -271,3 +271,26 @@ def test_ten_thousand_spans_are_there_and_only_those_in_sight_are_drawn(
     page.mouse("mouseMoved", middle, y)
     assert tip(page).splitlines()[0] == "a_test.go::Test7777"
     assert page.complaints() == []
+
+
+def test_more_tracks_than_fit_are_scrolled_to(page: Page, tmp_path: Path) -> None:
+    workers = [
+        Worker(f"gw{n}", 0.0, 10.0, [span(f"a.py::test_{n}", "test", 0, 10, outcome="passed")])
+        for n in range(60)
+    ]
+    opened(page, Session("wide", 0, 0.0, 10.0, workers), tmp_path)
+    x, y = at(page, 5.0, 0)
+    page.mouse("mouseMoved", x, y)
+    assert tip(page).startswith("a.py::test_0")
+    page.mouse("mouseWheel", x, y, deltaX=0, deltaY=440, modifiers=8)  # Shift
+    assert page.run("Number(canvas.dataset.top)") == 440
+    page.mouse("mouseMoved", x, y)
+    assert tip(page).startswith("a.py::test_10"), "each worker takes 44 pixels"
+    page.run("search.focus()")
+    page.type("test_59")
+    page.key("Enter")
+    assert page.run("Number(canvas.dataset.top)") > 1500
+    page.run("fit.click()")
+    page.settle()
+    assert page.run("Number(canvas.dataset.top)") == 0
+    assert page.complaints() == []
