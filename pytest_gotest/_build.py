@@ -81,18 +81,31 @@ def executable(import_path: str) -> str:
     return f"{last}.test"
 
 
+Waiting = Callable[[str], contextlib.AbstractContextManager[None]]
+
+
+def _unnoted(root: str) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext()
+
+
 class Builder:
-    """Builds with one toolchain and one set of flags. ``alive`` is told the seconds while go works."""
+    """Builds with one toolchain and one set of flags.
+
+    ``alive`` is told the seconds while go works; ``waiting``, a module's directory, is entered while
+    another builder has the module.
+    """
 
     def __init__(
         self,
         toolchain: Toolchain,
         settings: Settings,
         alive: Callable[[str, float], None] = lambda what, seconds: None,
+        waiting: Waiting = _unnoted,
     ) -> None:
         self._toolchain = toolchain
         self._settings = settings
         self._alive = alive
+        self._waiting = waiting
 
     def build(self, selected: Sequence[Package], everyone: Sequence[Package]) -> Built:
         """Build ``selected``; ``everyone`` is all packages with tests of the same modules."""
@@ -125,7 +138,9 @@ class Builder:
                 hint="install a C compiler and set CGO_ENABLED=1, or leave --gotest-race out",
             )
         try:
-            module = _Module(root, env, everyone, self._toolchain, self._settings, self._alive)
+            module = _Module(
+                root, env, everyone, self._toolchain, self._settings, self._alive, self._waiting
+            )
             module.build(packages, built)
         except OSError as error:
             raise BuildError(
@@ -145,6 +160,7 @@ class _Module:
         toolchain: Toolchain,
         settings: Settings,
         alive: Callable[[str, float], None],
+        waiting: Waiting,
     ) -> None:
         self._root = root
         self._env = env
@@ -152,6 +168,7 @@ class _Module:
         self._toolchain = toolchain
         self._settings = settings
         self._alive = alive
+        self._waiting = waiting
         self._flags = Flags(settings, env.goflags)
         facts = (root, env, self._flags.build, str(self._flags.overlay), toolchain.steering)
         name = re.sub(r"[^\w.-]", "_", os.path.basename(root))[:40]
@@ -171,7 +188,10 @@ class _Module:
         from filelock import FileLock  # a large import, and most sessions build nothing
 
         self._place.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._place / ".lock"):
+        lock = FileLock(self._place / ".lock")
+        with contextlib.ExitStack() as held:
+            with self._waiting(self._root):
+                held.enter_context(lock)
             manifest = Manifest.read(self._manifest, facts)
             stale = self._take_current(
                 stale, manifest, built

@@ -65,6 +65,10 @@ class GoHooks:
         if settings.shuffle == -1:
             drawn = self.go.told.get("shuffle") or random.randrange(1 << 31)
             self.go.settings = replace(settings, shuffle=drawn)
+        if settings.timeline is not None:
+            from pytest_gotest import _timeline_hooks
+
+            _timeline_hooks.start(config, self.go, settings.timeline)
 
     def _tell(self) -> dict[str, object]:
         """What a worker does not find out by itself: the seed that was drawn, the log that was read, what changed."""

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pytest_gotest._launch import Launch
 from pytest_gotest._listed import ListedRun
@@ -20,13 +21,17 @@ from pytest_gotest._plan import Group, Test
 from pytest_gotest._run import Run
 from pytest_gotest._steered import HarnessRefused, SteeredRun
 
+if TYPE_CHECKING:
+    from pytest_gotest._recorder import ProcessRecord, Recorder
+
 _FRUITLESS = 3  # processes in a row that may end without a verdict
 
 
 class Lane(threading.Thread):
     """Runs groups for one package and hands each result to ``deliver``.
 
-    ``echo`` gets output as it comes. A closed lane ends when its groups are done.
+    ``echo`` gets output as it comes, ``recorder`` when which process and test ran. A closed lane
+    ends when its groups are done.
     """
 
     def __init__(
@@ -38,6 +43,7 @@ class Lane(threading.Thread):
         plain: Callable[[str], Launch] | None = None,
         ended: Callable[[], None] | None = None,
         prepared: bool = False,
+        recorder: Recorder | None = None,
     ) -> None:
         super().__init__(name=f"gotest {launch.package}", daemon=True)
         self.launch = launch
@@ -53,6 +59,8 @@ class Lane(threading.Thread):
         self._echo = echo
         self._plain = plain
         self._ended = ended
+        self._recorder = recorder
+        self._seen: ProcessRecord | None = None
         self._changed = threading.Condition()
         self._waiting: deque[Group] = deque()
         self._known: set[str] = set()
@@ -100,11 +108,15 @@ class Lane(threading.Thread):
         try:
             while self._wanted():
                 self._began = time.monotonic()
+                if self._recorder is not None:
+                    self._seen = self._recorder.process(self.launch.package)
                 process = SteeredRun(self) if self.launch.harness else ListedRun(self)
                 self.processes += 1
                 try:
                     with self._changed:
                         self._process = process
+                    if self._seen is not None:
+                        self._seen.pid = process.child.pid
                     process.run()
                 except HarnessRefused as refused:
                     self._fall_back(str(refused), process.unfinished())
@@ -115,6 +127,8 @@ class Lane(threading.Thread):
                         # Nobody may wake what is closed: its descriptors get new owners.
                         self._process = None
                     process.close()
+                    if self._seen is not None:
+                        self._seen.ended(process.exit)
                 fruitless = 0 if process.delivered else fruitless + 1
                 if fruitless >= _FRUITLESS:
                     raise RuntimeError(
@@ -194,6 +208,8 @@ class Lane(threading.Thread):
         return self._known
 
     def deliver(self, test: Test, result: Result) -> None:
+        if self._seen is not None:
+            self._seen.test(test, result)
         self._deliver(test, result)
 
     def stands(self) -> None:
@@ -201,6 +217,8 @@ class Lane(threading.Thread):
         if self.start_seconds is None:
             self.start_seconds = time.monotonic() - self._began
         self.standing.set()
+        if self._seen is not None:
+            self._seen.stands()
 
     def echo(self, text: str) -> None:
         if self._echo is not None:

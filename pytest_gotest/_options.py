@@ -86,6 +86,13 @@ OPTIONS = (
         cli=True,
     ),
     Option(
+        "timeline",
+        "text",
+        "Write where the time went: .json for Perfetto, .html as a page.",
+        metavar="FILE",
+        cli=True,
+    ),
+    Option(
         "cache-dir",
         "text",
         "Binaries, collected sources and durations; default: the user's cache directory.",

@@ -88,6 +88,8 @@ class Record:
     heard: int = 0  # characters that its subtests wrote
     since: float | None = None
     spent: float = 0.0
+    began: float | None = None  # the first run, as if it had never paused
+    ended: float | None = None  # the last run
 
     def note(self, text: str) -> None:
         """Keep a note; a test that prints frames without end does not fill the memory with them."""
@@ -157,6 +159,7 @@ class Result:
     ``verdict`` is pass, fail, skip, or error: then nothing of the test ran, through no fault of
     its own. ``problem`` is a headline where the verdict is not the test's own word ("process died
     (exit 3)"), ``evidence`` what stands below it. ``seconds`` is Go's own duration.
+    ``began`` and ``ended`` are seconds since the epoch, where the stream tells them.
     """
 
     verdict: str
@@ -169,6 +172,8 @@ class Result:
     artifacts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     left: tuple[str, ...] = ()  # what the test left behind in its process
+    began: float | None = None
+    ended: float | None = None
 
     def noting(self, *notes: str) -> Result:
         return replace(self, notes=(*self.notes, *notes))
@@ -273,10 +278,14 @@ class PackageRun:
                 record.note(f"{record.name} was said to start while it ran")
             record.running = True
             record.since, record.spent = event.time, 0.0
+            if not record.verdicts:
+                record.began = event.time
         elif action == "pause":
             self._stop_clock(record, event)
         elif action == "cont":
             record.since = event.time
+            if not record.verdicts and event.time is not None:
+                record.began = event.time - record.spent
         elif action in _TERMINAL:
             return self._end(record, event)
         elif action == "attr":
@@ -303,6 +312,7 @@ class PackageRun:
             record.verdicts.append(event.action)
         self._stop_clock(record, event)
         record.running = False
+        record.ended = event.time
         record.seconds = max(record.seconds, record.spent or event.elapsed or 0.0)
         return True
 
@@ -379,6 +389,8 @@ def result_of(record: Record, *, left: Iterable[str] = (), select: str = "") -> 
         artifacts=tuple(record.artifacts),
         notes=tuple(record.notes),
         left=tuple(left),
+        began=own.began,
+        ended=own.ended,
     )
 
 

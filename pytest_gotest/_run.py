@@ -76,6 +76,7 @@ class Run(ABC):
         else:
             self._decoder = RawDecoder(self.launch.package, escapes=self.launch.escapes)
         self._child: Child | None = None
+        self.exit: Exit | None = None  # once it has ended by itself
 
     def _start(
         self, argv: Sequence[str], env: Mapping[str, str], pass_fds: Sequence[int] = ()
@@ -120,7 +121,7 @@ class Run(ABC):
         for chunk in self.child.drain():
             self._take(chunk)
         self._last_words()
-        exit = self.child.exit()
+        exit = self.exit = self.child.exit()
         self._feed(self._decoder.close())
         self._ended(exit, str(self._dump) if self._dump is not None else "")
 

@@ -14,12 +14,15 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_gotest._lane import Lane
 from pytest_gotest._launch import Launch
 from pytest_gotest._outcome import ERROR, Result
 from pytest_gotest._plan import Group, Plan, Planned, Test, plan_package
+
+if TYPE_CHECKING:
+    from pytest_gotest._recorder import Recorder
 
 # What pytest itself changes around every test.
 _PYTESTS_OWN = frozenset({"PYTEST_CURRENT_TEST"})
@@ -63,7 +66,7 @@ class Runner:
     ``launch(test, environ, plain)`` says how to start the processes for a test, ``plain`` being why
     they take no orders, if so; ``jobs`` is how many packages may run at once ahead of pytest;
     ``bundle``: one process takes all tests of a free package, which is how `go test` is used;
-    ``echo`` gets output as it comes.
+    ``echo`` gets output as it comes; ``recorder`` what ran when.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class Runner:
         ahead: bool = True,
         bundle: bool = False,
         echo: Callable[[str], None] | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self._launch = launch
         self._isolate = isolate
@@ -84,6 +88,7 @@ class Runner:
         self._ahead = ahead
         self._bundle = bundle
         self._echo = echo
+        self._recorder = recorder
         self.plans: dict[str, Plan] = {}
         self._planned: dict[Test, Planned] = {}
         self._batches: dict[Test, _Batch] = {}  # the last that was announced with it
@@ -310,6 +315,7 @@ class Runner:
             plain=launch,
             ended=self._free_ended if free else None,
             prepared=bool(groups),
+            recorder=self._recorder,
         )
         self._began[lane] = (around, env)
         for group in groups:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import random
@@ -33,6 +34,7 @@ from pytest_gotest._toolchain import Package, Toolchain, find_go
 
 if TYPE_CHECKING:
     from pytest_gotest._git import Change
+    from pytest_gotest._recorder import Recorder
     from pytest_gotest._selection import Selected
 
 _PLACE = re.compile(r"\.go:\d+")
@@ -59,6 +61,7 @@ class GoSession:
         self._told: dict[str, str] = {}
         self.built: Built | None = None
         self.runner: Runner | None = None
+        self.recorder: Recorder | None = None  # with --gotest-timeline
         self.replayed: Log | None = None
         self.change: Change | None = None
         self._selected: Selected | None = None
@@ -191,8 +194,10 @@ class GoSession:
         selected = list(self._packages.values())
         if self.settings.engine == "binary":
             everyone = self.catalog.all_packages({package.root for package in selected})
-            builder = Builder(self.toolchain, self.settings, self._alive)
-            self.built = builder.build(selected, everyone)
+            builder = Builder(self.toolchain, self.settings, self._alive, self._waiting)
+            words = f"{len(selected)} package{'s' if len(selected) != 1 else ''}"
+            with self._noted("build", words):
+                self.built = builder.build(selected, everyone)
         else:
             self.built = Built()
         listens = self.in_worker and _compat.on_work(session, self._handed(items))
@@ -235,6 +240,7 @@ class GoSession:
             ahead=ahead,
             bundle=self.settings.engine == "gotest",
             echo=self.echo,
+            recorder=self.recorder,
         )
 
     @functools.cached_property
@@ -337,6 +343,15 @@ class GoSession:
             problems = self.runner.finish(item.test.package)
         if problems:
             raise BuildError(f"{item.test.package}: " + "\n".join(problems))
+
+    def _noted(self, category: str, name: str) -> contextlib.AbstractContextManager[None]:
+        """For the timeline, if one is asked for."""
+        if self.recorder is None:
+            return contextlib.nullcontext()
+        return self.recorder.span(category, name)
+
+    def _waiting(self, root: str) -> contextlib.AbstractContextManager[None]:
+        return self._noted("wait", f"another build of {os.path.basename(root)}")
 
     def _alive(self, what: str, seconds: float) -> None:
         """Say after `_LONG` that something still runs, and then ever more seldom."""

@@ -35,6 +35,7 @@ class Settings:
     engine: str = "binary"
     replay: str | None = None
     changed: str | None = None  # since which commit; empty is the default branch's
+    timeline: Path | None = None
     cache_dir: Path = Path()
 
 
@@ -82,6 +83,7 @@ def read(config: pytest.Config) -> Settings:
         engine=got["engine"],
         replay=got["replay"],
         changed=got["changed"],
+        timeline=_timeline(got["timeline"], by_name["timeline"], config.invocation_params.dir),
         cache_dir=_cache_dir(got["cache-dir"], config.rootpath),
     )
 
@@ -132,6 +134,14 @@ def _shuffle(text: str) -> int | None:
     if (seed := int(text)) < 0:
         raise ValueError
     return seed
+
+
+def _timeline(given: str | None, option: Option, base: Path) -> Path | None:
+    if given is None:
+        return None
+    if Path(given).suffix.lower() not in (".json", ".html"):
+        raise _usage(option, given, "a file that ends in .json or .html")
+    return base / Path(given).expanduser()
 
 
 def _cache_dir(given: str, rootpath: Path) -> Path:

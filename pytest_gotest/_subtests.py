@@ -41,6 +41,10 @@ def chosen(subtests: Iterable[Subtest], mode: str, verbose: bool) -> list[Subtes
     return sorted(listed, key=lambda sub: sub.verdict != FAIL)
 
 
+def is_subtest(report: pytest.TestReport) -> bool:
+    return isinstance(report, SubtestReport)
+
+
 def report(item: pytest.Item, subtests: Iterable[Subtest], *, forgiven: bool = False) -> None:
     """Report each subtest through pytest's own hooks, before the test itself is reported.
 
