@@ -31,7 +31,10 @@ def _limits(root: Path) -> Iterator[float]:
     except OSError:
         return
     for line in groups:
-        _, controllers, path = line.split(":", 2)
+        _, _, named = line.partition(":")
+        controllers, colon, path = named.partition(":")
+        if not colon:
+            continue
         if not controllers:
             yield from _read(root / "sys/fs/cgroup", path, _second_version)
         elif "cpu" in controllers.split(","):
