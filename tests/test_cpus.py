@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -95,3 +97,33 @@ def test_fewer_by_affinity_than_by_limit(tmp_path: Path, monkeypatch: pytest.Mon
 )
 def test_share(cpus: int, workers: int, expected: list[int]) -> None:
     assert [_cpus.share(cpus, workers, index) for index in range(workers)] == expected
+
+
+def test_a_real_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child in a control group of one CPU, of the kernel's first or second version."""
+    monkeypatch.undo()
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one CPU less than one CPU is none")
+    name = f"gotest-{os.getpid()}"
+    places = {
+        Path("/sys/fs/cgroup/cpu") / name: ("cpu.cfs_quota_us", "100000"),
+        Path("/sys/fs/cgroup") / name: ("cpu.max", "100000 100000"),
+    }
+    for place, (file, limit) in places.items():
+        try:
+            place.mkdir()
+        except OSError:
+            continue
+        try:
+            try:
+                (place / file).write_text(limit)
+            except OSError:
+                continue
+            code = "from pytest_gotest import _cpus; print(_cpus.available())"
+            join = f'echo $$ > {place}/cgroup.procs && exec {sys.executable} -c "{code}"'
+            done = subprocess.run(["sh", "-c", join], capture_output=True, text=True, check=True)
+            assert done.stdout == "1\n"
+            return
+        finally:
+            place.rmdir()
+    pytest.skip("no control group can be made here: that takes root and a writable /sys/fs/cgroup")
