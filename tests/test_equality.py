@@ -247,7 +247,7 @@ def test_outcomes_are_the_same_although_workers_crash(
 def test_outcomes_are_the_same_on_two_other_machines(
     source: Callable[[Subject], Path], go_says: Callable[[Subject], Outcomes], tmp_path: Path
 ) -> None:
-    subject = SUBJECTS["mux"]
+    subject = SUBJECTS["go-cmp"]
     root = source(subject)
     with ExitStack() as stack:
         hosts = []
