@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 import random
+import secrets
 import shutil
 from collections.abc import Generator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,13 @@ from pytest_gotest._errors import GotestError
 from pytest_gotest._nodes import GoFile, GoItem, amend_report
 from pytest_gotest._replay_nodes import ReplayLog, spool
 from pytest_gotest._session import GoSession
+from pytest_gotest._tally import Tally, merged, packages
 
 _TIMER_SLACK = 10.0  # seconds for a Go test to be ended in, and for its report
 _OBJECTS = 50_000  # made while collecting before garbage is looked for; Python's own is 700 to 2000
 _HIDDEN = ("build", "dist")
-_SEED, _REPLAY = "gotest_shuffle_seed", "gotest_replay_log"
+_SEED, _REPLAY, _RUN = "gotest_shuffle_seed", "gotest_replay_log", "gotest_run"
+_TALLY = "gotest_tally"
 
 
 class GoHooks:
@@ -31,8 +34,11 @@ class GoHooks:
         self.go: GoSession = _session.start(config)
         self.replay: Path | None = None
         self.leftover: list[str] = []
+        self._tallies: list[Tally] = []
         self._left_out_of: dict[Path, bool] = {}
         settings = self.go.settings
+        # Not xdist's own id of a run, which a user may set and use again.
+        self.go.run_id = getattr(config, "workerinput", {}).get(_RUN) or secrets.token_hex(8)
         if settings.replay is not None:
             try:
                 shared = getattr(config, "workerinput", {}).get(_REPLAY)
@@ -46,10 +52,17 @@ class GoHooks:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: object) -> None:
-        """xdist: every worker shuffles alike and reads the same log."""
+        """xdist: every worker shuffles alike and reads the same log, and all are of one run."""
         given: dict[str, object] = node.workerinput  # type: ignore[attr-defined]
         given[_SEED] = self.go.settings.shuffle
         given[_REPLAY] = str(self.replay) if self.replay else None
+        given[_RUN] = self.go.run_id
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: object, error: object) -> None:
+        """xdist: what the worker's build came to. Of one that crashed nothing is known."""
+        if said := getattr(node, "workeroutput", {}).get(_TALLY):
+            self._tallies.append(Tally(**said))
 
     def pytest_report_header(self, config: pytest.Config) -> list[str]:
         settings = self.go.settings
@@ -167,18 +180,8 @@ class GoHooks:
         return bool(getattr(self.config.option, "tx", None)) and not self.go.in_worker
 
     def pytest_report_collectionfinish(self) -> list[str]:
-        built = self.go.built
-        if built is None or not (built.binaries or built.errors):
-            return []
-        current = len(built.binaries) - built.fresh
-        if built.fresh or built.errors:
-            words = f"gotest: {_packages(built.fresh)} built in {built.seconds:.1f} s"
-            words += f" ({current} up to date)" if current else ""
-        else:
-            words = f"gotest: {_packages(current)} up to date ({built.seconds:.1f} s)"
-        if built.errors:
-            words += f", {len(built.errors)} failed to build"
-        return [words]
+        tally = self.go.tally
+        return [tally.line] if tally is not None and tally.line else []
 
     # Running
 
@@ -227,18 +230,26 @@ class GoHooks:
         self.leftover = runner.unreported() if runner is not None else []
         if self.leftover and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if self.go.in_worker and (tally := self.go.tally) is not None:
+            self.config.workeroutput[_TALLY] = asdict(tally)  # type: ignore[attr-defined]
         self.go.close()
         if self.replay is not None and not self.go.in_worker:
             shutil.rmtree(self.replay.parent, ignore_errors=True)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        tally = merged(self._tallies) if self._tallies else self.go.tally
+        if tally is not None:
+            if self._tallies and tally.line:
+                terminalreporter.write_line(tally.line)
+            if tally.eviction and self.config.get_verbosity() > 0:
+                terminalreporter.write_line(tally.eviction)
         runner = self.go.runner
         if runner is None:
             return
         for problem in self.leftover:
             terminalreporter.write_line(f"gotest: {problem}", red=True)
         for why, number in self.go.unsteered().items():
-            words = f"gotest: {_packages(number)} ran a process for each test: {why}"
+            words = f"gotest: {packages(number)} ran a process for each test: {why}"
             terminalreporter.write_line(words, yellow=True)
         if self.go.ran:
             processes = runner.processes
@@ -250,7 +261,3 @@ class GoHooks:
         if self.config.get_verbosity() > 0:
             for package, plan in runner.plans.items():
                 terminalreporter.write_line(f"gotest: {package}: {plan.why}")
-
-
-def _packages(number: int) -> str:
-    return f"{number} package{'s' if number != 1 else ''}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import os
 import random
 import re
@@ -15,7 +17,7 @@ from typing import Any
 import pytest
 
 from pytest_gotest import _compat, _nodes, _settings, _source
-from pytest_gotest._build import Binary, Builder, Built
+from pytest_gotest._build import Binary, Builder, Built, Teller
 from pytest_gotest._discovery import Catalog
 from pytest_gotest._errors import BuildError, GotestError
 from pytest_gotest._flags import list_flags
@@ -27,10 +29,13 @@ from pytest_gotest._replay import Log
 from pytest_gotest._runner import Runner
 from pytest_gotest._settings import Settings
 from pytest_gotest._source import Kind, SourceFile, TestFunction
+from pytest_gotest._tally import Tally
 from pytest_gotest._toolchain import Package, Toolchain, find_go
+from pytest_gotest._turns import Session
 
 _PLACE = re.compile(r"\.go:\d+")
 _LONG = 5.0  # seconds after which a build or a test says that it is alive
+_WAITED = 2.0  # seconds after which a session says for whom it waits
 _FIXTURES = "pytest_gotest.plugin"
 
 
@@ -47,6 +52,8 @@ class GoSession:
         self._declared: dict[str, dict[str, set[str]]] = {}
         self._packages: dict[str, Package] = {}
         self._told: dict[str, str] = {}
+        self.run_id = ""  # one for the controller and all workers
+        self._builder: Builder | None = None
         self.built: Built | None = None
         self.runner: Runner | None = None
         self.replayed: Log | None = None
@@ -149,8 +156,10 @@ class GoSession:
         selected = list(self._packages.values())
         if self.settings.engine == "binary":
             everyone = self.catalog.all_packages({package.root for package in selected})
-            builder = Builder(self.toolchain, self.settings, self._alive)
-            self.built = builder.build(selected, everyone)
+            me = Session(self.run_id, _compat.worker_id(self.config))
+            teller = Teller(me, self._alive, functools.partial(self._waiting, me))
+            self._builder = Builder(self.toolchain, self.settings, teller)
+            self.built = self._builder.build(selected, everyone)
         else:
             self.built = Built()
         self.runner = self._make_runner()
@@ -281,11 +290,35 @@ class GoSession:
         if problems:
             raise BuildError(f"{item.test.package}: " + "\n".join(problems))
 
-    def _alive(self, what: str, seconds: float) -> None:
-        """Say after `_LONG` that something still runs, and then ever more seldom."""
-        due = self._due.get(what, _LONG)
+    @property
+    def tally(self) -> Tally | None:
+        """What the build of this process came to, if there was one."""
+        built = self.built
+        if built is None:
+            return None
+        return Tally(
+            current=len(built.binaries) - built.fresh,
+            fresh=built.fresh,
+            failed=len(built.errors),
+            asked=built.asked,
+            seconds=built.seconds,
+            evicted=built.evicted.directories,
+            freed=built.evicted.size,
+            by=_compat.worker_id(self.config),
+        )
+
+    def _waiting(self, me: Session, whom: Session | None, what: str, seconds: float) -> None:
+        if speaks(me, whom):
+            who = whom.told_to(me) if whom is not None else "another session"
+            # A worker of this run says by itself that it is alive.
+            grows = 2.0 if whom is None or whom.run != me.run else math.inf
+            self._alive(f"waiting for {who}, which builds {what}", seconds, _WAITED, grows)
+
+    def _alive(self, what: str, seconds: float, first: float = _LONG, grows: float = 2.0) -> None:
+        """Say after ``first`` seconds that something still runs, and then ever more seldom."""
+        due = self._due.get(what, first)
         if seconds >= due:
-            self._due[what] = 2 * due
+            self._due[what] = grows * due
             _compat.write_line(self.config, f"gotest: {what} ({seconds:.0f} s)", light=True)
 
     def close(self) -> None:
@@ -293,6 +326,14 @@ class GoSession:
             self._catalog.save()
         if self.runner is not None:
             self.runner.close()
+        if self._builder is not None:
+            self._builder.close()
+
+
+def speaks(me: Session, whom: Session | None) -> bool:
+    """Whether, of all workers that wait for ``whom``, it is this one that says so. Outside xdist everyone does."""
+    first = "gw0" if whom is None or whom.run != me.run or whom.worker != "gw0" else "gw1"
+    return me.worker in ("", first)
 
 
 def _print(text: str) -> None:

@@ -19,7 +19,7 @@ from pytest_gotest._options import OPTIONS, Option
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the user asked for, checked. Times are seconds."""
+    """What the user asked for, checked. Times are seconds, sizes bytes."""
 
     tags: tuple[str, ...] = ()
     race: bool = False
@@ -35,6 +35,7 @@ class Settings:
     engine: str = "binary"
     replay: str | None = None
     cache_dir: Path = Path()
+    cache_limit: int | None = None
 
 
 def read(config: pytest.Config) -> Settings:
@@ -81,6 +82,9 @@ def read(config: pytest.Config) -> Settings:
         engine=got["engine"],
         replay=got["replay"],
         cache_dir=_cache_dir(got["cache-dir"], config.rootpath),
+        cache_limit=parsed(
+            "cache-limit", _size, "off or a size with its unit, such as 500MiB or 2G"
+        ),
     )
 
 
@@ -130,6 +134,18 @@ def _shuffle(text: str) -> int | None:
     if (seed := int(text)) < 0:
         raise ValueError
     return seed
+
+
+def _size(text: str) -> int | None:
+    """Bytes. ``G`` and ``GiB`` are powers of 1024, ``GB`` is one of 1000."""
+    if text == "off":
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([KMGT])(i?B)?|B)", text.strip(), re.IGNORECASE)
+    if found is None:
+        raise ValueError
+    number, unit, ending = found.groups()
+    base = 1000 if (ending or "").upper() == "B" else 1024
+    return int(float(number) * base ** (" KMGT".index(unit.upper()) if unit else 0))
 
 
 def _cache_dir(given: str, rootpath: Path) -> Path:

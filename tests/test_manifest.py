@@ -248,7 +248,7 @@ def test_a_damaged_binary_is_made_anew(module: Watched, damage: Callable[[Path],
     damage(binary)
     built = module.build()
     assert not built.errors
-    assert binary.read_bytes() == whole
+    assert Path(built.binaries[A].path).read_bytes() == whole
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"version": 1}', b"\xff\x00", None])
