@@ -7,7 +7,6 @@ import functools
 import hashlib
 import os
 import re
-import secrets
 import shutil
 import subprocess
 import tempfile
@@ -68,8 +67,7 @@ class Built:
 def rounds(selected: Iterable[Package], everyone: Iterable[Package]) -> dict[int, list[Package]]:
     """Groups in which no two packages share the name of their binary.
 
-    A package's group depends on all packages of the module and not on what was selected, so that a
-    binary has one place for good.
+    A package's group depends on all packages of the module and not on what was selected.
     """
     taken: dict[str, list[str]] = defaultdict(list)
     for package in everyone:
@@ -261,7 +259,7 @@ class _Module:
         # One of its own for what go writes: it copies where it cannot rename, as from a /tmp that is another file
         # system (cmd/go/internal/work/shell.go, moveOrCopyFile), and takes half a binary for up to date the next
         # time. And the go of a session that was killed may still be writing.
-        stage = self.place / f"{_cache.BUILD}{secrets.token_hex(8)}"
+        stage = self.place / f"{_cache.BUILD}{os.urandom(8).hex()}"
         stage.mkdir()
         try:
             with self._listing(packages, overlay) as listed:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
 import random
-import secrets
 import shutil
 from collections.abc import Generator
 from dataclasses import asdict, replace
@@ -38,7 +38,7 @@ class GoHooks:
         self._left_out_of: dict[Path, bool] = {}
         settings = self.go.settings
         # Not xdist's own id of a run, which a user may set and use again.
-        self.go.run_id = getattr(config, "workerinput", {}).get(_RUN) or secrets.token_hex(8)
+        self.go.run_id = getattr(config, "workerinput", {}).get(_RUN) or os.urandom(8).hex()
         if settings.replay is not None:
             try:
                 shared = getattr(config, "workerinput", {}).get(_REPLAY)
