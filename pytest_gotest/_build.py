@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,14 +17,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from pytest_gotest import __version__, _harness
+from pytest_gotest import __version__, _cache, _harness, _turns
 from pytest_gotest._complaints import blame, complaints, plain_text
 from pytest_gotest._errors import BuildError, GotestError
-from pytest_gotest._flags import Flags, list_flags
+from pytest_gotest._flags import Flags, list_flags, split_goflags
 from pytest_gotest._manifest import FIELDS, Made, Manifest, identity, module_files
 from pytest_gotest._manifest import inputs as manifest_inputs
 from pytest_gotest._settings import Settings
 from pytest_gotest._toolchain import GoEnv, Package, Toolchain, objects
+from pytest_gotest._turns import Session
 
 # What `go test` runs of vet (cmd/go/internal/test/test.go, defaultVetFlags) up to Go 1.23, whose vet cannot see an overlay.
 _OLD_VET = ("atomic", "bool", "buildtags", "directive", "errorsas", "ifaceassert", "nilfunc", "printf", "stringintconv")  # fmt: skip
@@ -49,19 +51,23 @@ class Binary:
 
 @dataclass(slots=True)
 class Built:
-    """By import path: what came of a build. ``fresh`` counts the binaries that were written now."""
+    """By import path: what came of a build.
+
+    ``fresh`` counts the binaries that were written now, ``asked`` the packages that go was asked about.
+    """
 
     binaries: dict[str, Binary] = field(default_factory=dict)
     errors: dict[str, GotestError] = field(default_factory=dict)
     fresh: int = 0
+    asked: int = 0
     seconds: float = 0.0
+    evicted: _cache.Evicted = field(default_factory=_cache.Evicted)
 
 
 def rounds(selected: Iterable[Package], everyone: Iterable[Package]) -> dict[int, list[Package]]:
     """Groups in which no two packages share the name of their binary.
 
-    A package's group depends on all packages of the module and not on what was selected, so that a
-    binary has one place for good.
+    A package's group depends on all packages of the module and not on what was selected.
     """
     taken: dict[str, list[str]] = defaultdict(list)
     for package in everyone:
@@ -81,31 +87,37 @@ def executable(import_path: str) -> str:
     return f"{last}.test"
 
 
-Waiting = Callable[[str], contextlib.AbstractContextManager[None]]
-
-
-def _unnoted(root: str) -> contextlib.AbstractContextManager[None]:
+def _unnoted(category: str, name: str) -> contextlib.AbstractContextManager[None]:
     return contextlib.nullcontext()
 
 
-class Builder:
-    """Builds with one toolchain and one set of flags.
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """Who builds, and who is told meanwhile: what go works on, or for whom it waits to build what; and the seconds.
 
-    ``alive`` is told the seconds while go works; ``waiting``, a module's directory, is entered while
-    another builder has the module.
+    ``noted`` is entered, with a category and a name, for as long as what the timeline shows takes.
     """
 
+    session: Session = field(default_factory=Session)
+    alive: Callable[[str, float], None] = lambda what, seconds: None
+    waiting: Callable[[Session | None, str, float], None] = lambda whom, what, seconds: None
+    noted: Callable[[str, str], contextlib.AbstractContextManager[None]] = _unnoted
+
+
+class Builder:
+    """Builds with one toolchain and one set of flags. Until `close`, what it built or found is not evicted."""
+
     def __init__(
-        self,
-        toolchain: Toolchain,
-        settings: Settings,
-        alive: Callable[[str, float], None] = lambda what, seconds: None,
-        waiting: Waiting = _unnoted,
+        self, toolchain: Toolchain, settings: Settings, teller: Teller | None = None
     ) -> None:
         self._toolchain = toolchain
         self._settings = settings
-        self._alive = alive
-        self._waiting = waiting
+        self._teller = teller or Teller()
+        self._holds: list[_cache.Hold | None] = []
+
+    def close(self) -> None:
+        for hold in filter(None, self._holds):
+            hold.release()
 
     def build(self, selected: Sequence[Package], everyone: Sequence[Package]) -> Built:
         """Build ``selected``; ``everyone`` is all packages with tests of the same modules."""
@@ -126,6 +138,8 @@ class Builder:
                 for package in packages:
                     built.errors.setdefault(package.import_path, error)
         built.seconds = time.monotonic() - began
+        if built.fresh and self._settings.cache_limit is not None:
+            built.evicted = _cache.trim(self._settings.cache_dir, self._settings.cache_limit)
         return built
 
     def _module(
@@ -138,10 +152,9 @@ class Builder:
                 hint="install a C compiler and set CGO_ENABLED=1, or leave --gotest-race out",
             )
         try:
-            module = _Module(
-                root, env, everyone, self._toolchain, self._settings, self._alive, self._waiting
-            )
-            module.build(packages, built)
+            module = _Module(root, env, everyone, self._toolchain, self._settings, self._teller)
+            self._holds.append(_cache.hold(module.place))
+            self._holds.append(module.build(packages, built))
         except OSError as error:
             raise BuildError(
                 f"the cache directory {self._settings.cache_dir} cannot be used: {error}",
@@ -159,95 +172,140 @@ class _Module:
         everyone: list[Package],
         toolchain: Toolchain,
         settings: Settings,
-        alive: Callable[[str, float], None],
-        waiting: Waiting,
+        teller: Teller,
     ) -> None:
         self._root = root
         self._env = env
         self._everyone = everyone
         self._toolchain = toolchain
         self._settings = settings
-        self._alive = alive
-        self._waiting = waiting
+        self._teller = teller
         self._flags = Flags(settings, env.goflags)
         facts = (root, env, self._flags.build, str(self._flags.overlay), toolchain.steering)
         name = re.sub(r"[^\w.-]", "_", os.path.basename(root))[:40]
         digest = hashlib.sha256(repr(facts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-        self._place = settings.cache_dir / "bin" / f"{name}-{digest}"
+        self.place = settings.cache_dir / "bin" / f"{name}-{digest}"
         self._overlays = self._make_overlays(settings.cache_dir / "overlay")
         self._vet_apart = env.version < _VET_SEES_OVERLAY and not self._flags.has("vet")
 
-    def build(self, packages: list[Package], built: Built) -> None:
-        """Have all binaries of ``packages`` current, or their errors told. Raises OSError for the cache's sake."""
+    def build(self, packages: list[Package], built: Built) -> _cache.Hold | None:
+        """Have all binaries of ``packages`` current, or their errors told.
+
+        Returns what keeps these binaries where they are. Raises OSError for the cache's sake.
+        """
         overlay = self._overlays[0]()
         facts = self._facts(overlay)
-        # Binaries that are current are taken without the lock: none is ever written in place.
-        stale = self._take_current(packages, Manifest.read(self._manifest, facts), built)
-        if not stale:
-            return
-        from filelock import FileLock  # a large import, and most sessions build nothing
-
-        self._place.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._place / ".lock")
-        with contextlib.ExitStack() as held:
-            with self._waiting(self._root):
-                held.enter_context(lock)
+        # Binaries that are current are taken without waiting: a build changes none.
+        runs = _cache.hold(self.place, _cache.RUNS)
+        if not self._take_current(packages, Manifest.read(self._manifest, facts), built):
+            return runs
+        if runs is not None:
+            runs.release()
+        session = self._teller.session
+        noted = self._teller.noted("wait", f"another build of {os.path.basename(self._root)}")
+        with _turns.turn(self.place, session, self._waiting, noted):
             manifest = Manifest.read(self._manifest, facts)
-            stale = self._take_current(
-                stale, manifest, built
-            )  # another session may just have built
+            # Another session may just have built them, or another worker of this one have failed to.
+            stale = self._take_current(packages, manifest, built)
+            stale = self._take_done(stale, _turns.read_done(self.place, session.run), built)
             if stale:
+                built.asked += len(stale)
                 self._build(stale, overlay, manifest, built)
+                if session.worker:
+                    _turns.write_done(self.place, session.run, self._done(stale, built))
+            return _cache.hold(self.place, _cache.RUNS)
+
+    def _waiting(self, whom: Session | None, seconds: float) -> None:
+        self._teller.waiting(whom, f"the tests of {os.path.basename(self._root)}", seconds)
 
     def _take_current(
         self, packages: list[Package], manifest: Manifest, built: Built
     ) -> list[Package]:
         """Note the binaries that can be run as they are, and return the packages of the others."""
         stale = []
-        for package, binary in self._binaries(packages):
+        for package in packages:
             path = package.import_path
+            binary = self._binary(package, manifest)
             if manifest.is_current(path, binary):
                 built.binaries[path] = Binary(str(binary))
             else:
+                built.binaries.pop(path, None)
                 stale.append(package)
         return stale
+
+    def _take_done(
+        self, packages: list[Package], done: dict[str, Any], built: Built
+    ) -> list[Package]:
+        """The same with what another worker of this run has built, or failed to and that is not to be tried again."""
+        left = []
+        for package in packages:
+            path = package.import_path
+            error, binary, known, plain = done.get(path) or ("", "", [], "")
+            if error:
+                built.errors[path] = BuildError(error[0], hint=error[1])
+            elif binary and tuple(known) == identity(Path(binary)):
+                built.binaries[path] = Binary(binary, plain)
+            else:
+                left.append(package)
+        return left
+
+    def _done(self, packages: list[Package], built: Built) -> dict[str, Any]:
+        """What `_take_done` takes."""
+        done: dict[str, Any] = {}
+        for path in [package.import_path for package in packages]:
+            if (error := built.errors.get(path)) is not None:
+                done[path] = ([error.message, error.hint], "", [], "")
+            elif (binary := built.binaries.get(path)) is not None:
+                done[path] = ("", binary.path, identity(Path(binary.path)), binary.plain)
+        return done
 
     def _build(
         self, packages: list[Package], overlay: Path, manifest: Manifest, built: Built
     ) -> None:
         """Let go bring these binaries up to date, and write down of what they were made."""
-        for package, binary in self._binaries(packages):
-            if manifest.is_doubtful(package.import_path, binary):
-                binary.unlink(missing_ok=True)
         began = time.time_ns()
         fallen: set[str] = set()
-        with self._listing(packages, overlay) as listed:
-            for number, members in rounds(packages, self._everyone).items():
-                fallen |= self._round(members, self._place / str(number), built)
-            if self._vet_apart:
-                self._old_vet(packages, built)
-            modules = module_files([self._env.gowork, os.path.join(self._root, "go.mod")])
-            inputs = manifest_inputs(listed(), modules)
-        made = {
-            path: Made(identity(binary), inputs[path])
-            for package, binary in self._binaries(packages)
-            if (path := package.import_path) in built.binaries and path in inputs
-        }
-        # What was built in another form than was listed may have been so for a passing trouble.
-        manifest.record({path: one for path, one in made.items() if path not in fallen}, began)
-        with contextlib.suppress(OSError):  # then go is asked again
-            manifest.write(self._manifest)
+        # One of its own for what go writes: it copies where it cannot rename, as from a /tmp that is another file
+        # system (cmd/go/internal/work/shell.go, moveOrCopyFile), and takes half a binary for up to date the next
+        # time. And the go of a session that was killed may still be writing.
+        stage = self.place / f"{_cache.BUILD}{os.urandom(8).hex()}"
+        stage.mkdir()
+        try:
+            with self._listing(packages, overlay) as listed:
+                for number, members in rounds(packages, self._everyone).items():
+                    fallen |= self._round(members, stage / str(number), manifest, built)
+                if self._vet_apart:
+                    self._old_vet(packages, built)
+                modules = module_files([self._env.gowork, os.path.join(self._root, "go.mod")])
+                ldflags = split_goflags(self._env.cgo_ldflags)
+                inputs = manifest_inputs(listed(), modules, ldflags)
+            for path in [package.import_path for package in packages]:
+                manifest.whole.pop(path, None)
+                if path in built.binaries:
+                    binary = Path(built.binaries[path].path)
+                    at = binary.relative_to(self.place).as_posix()
+                    manifest.whole[path] = (at, identity(binary))
+            made = {
+                path: Made(manifest.whole[path][1], inputs[path])
+                for path in manifest.whole.keys() & inputs.keys() & built.binaries.keys()
+                # What was built in another form than was listed may have been so for a passing trouble.
+                if path not in fallen
+            }
+            manifest.record(made, began)
+            with contextlib.suppress(OSError):  # then go is asked again
+                manifest.write(self._manifest)
+        except BaseException:
+            shutil.rmtree(stage, ignore_errors=True)
+            raise
+        _cache.sweep(self.place, {at for at, _ in manifest.whole.values()})
 
     @property
     def _manifest(self) -> Path:
-        return self._place / "manifest.json"
+        return self.place / "manifest.json"
 
-    def _binaries(self, packages: list[Package]) -> list[tuple[Package, Path]]:
-        return [
-            (package, self._place / str(number) / executable(package.import_path))
-            for number, members in rounds(packages, self._everyone).items()
-            for package in members
-        ]
+    def _binary(self, package: Package, manifest: Manifest) -> Path:
+        """Where its binary is, if there is one."""
+        return self.place / manifest.whole.get(package.import_path, (".none", ()))[0]
 
     def _facts(self, overlay: Path) -> str:
         """A digest of what the binaries of one directory have in common, beside their inputs."""
@@ -268,8 +326,6 @@ class _Module:
         if not self._flags.are_plain:
             yield list
             return
-        import tempfile  # brings much along, and most sessions build nothing
-
         arguments = ["list", "-e", "-deps", "-test", f"-json={FIELDS}", *list_flags(self._settings)]
         patterns = [package.pattern for package in packages]
         with tempfile.TemporaryFile() as said:
@@ -288,11 +344,19 @@ class _Module:
                 process.kill()
                 process.wait()
 
-    def _round(self, packages: list[Package], place: Path, built: Built) -> set[str]:
+    def _round(
+        self, packages: list[Package], stage: Path, manifest: Manifest, built: Built
+    ) -> set[str]:
         """Returns those that could not be built in the first form of the harness."""
-        place.mkdir(exist_ok=True)
+        stage.mkdir()
+        known: dict[str, Path] = {}
+        for package in packages:
+            path, binary = package.import_path, self._binary(package, manifest)
+            if manifest.may_be_found(path, binary) and not self._flags.link_unseen:
+                with contextlib.suppress(OSError):  # a file system without: then it is built anew
+                    os.link(binary, stage / executable(path))
+                    known[path] = binary
         fallen: set[str] = set()
-        before = {package.import_path: _build_id(place, package) for package in packages}
         failed: dict[str, str] = {}
         plain: set[str] = set()
         again = packages
@@ -302,7 +366,7 @@ class _Module:
                 flags = self._flags.own_overlay
             else:
                 flags = [f"-overlay={overlay()}", *["-vet=off"] * self._vet_apart]
-            code, said = self._go_test(again, place, flags)
+            code, said = self._go_test(again, stage, flags)
             for package in again:
                 failed.pop(package.import_path, None)
             if code:
@@ -315,27 +379,27 @@ class _Module:
                 break
         for package in packages:
             path = package.import_path
-            binary = place / executable(path)
-            if path in failed:
-                built.errors[path] = BuildError(failed[path])
-                # go leaves the binary of an earlier build behind, which must never run in its place.
-                with contextlib.suppress(OSError):
-                    binary.unlink()
-            elif not binary.exists():
+            binary = stage / executable(path)
+            if path in failed or not binary.exists():
                 built.errors[path] = BuildError(
-                    f"go test -c wrote no binary for {path}:\n{said.strip() or 'it said nothing'}"
+                    failed.get(path)
+                    or f"go test -c wrote no binary for {path}:\n{said.strip() or 'it said nothing'}"
                 )
+                continue
+            if path in known and binary.samefile(known[path]):
+                binary.unlink()
+                binary = known[path]
             else:
-                built.binaries[path] = Binary(
-                    str(binary), plain="the harness does not build here" if path in plain else ""
-                )
-                built.fresh += before[path] != _build_id(place, package)
+                built.fresh += 1
+            built.binaries[path] = Binary(
+                str(binary), plain="the harness does not build here" if path in plain else ""
+            )
         return fallen
 
     def _go_test(
-        self, packages: list[Package], place: Path, flags: Sequence[str]
+        self, packages: list[Package], stage: Path, flags: Sequence[str]
     ) -> tuple[int, str]:
-        arguments = ["test", "-c", "-json", "-o", f"{place}{os.sep}", *self._flags.build, *flags]
+        arguments = ["test", "-c", "-json", "-o", f"{stage}{os.sep}", *self._flags.build, *flags]
         return self._run([*arguments, *(package.pattern for package in packages)], len(packages))
 
     def _run(self, arguments: Sequence[str], packages: int) -> tuple[int, str]:
@@ -347,7 +411,7 @@ class _Module:
                     said, _ = process.communicate(timeout=1.0)
                     break
                 except subprocess.TimeoutExpired:
-                    self._alive(
+                    self._teller.alive(
                         f"building {packages} package{'s' if packages != 1 else ''}",
                         time.monotonic() - began,
                     )
@@ -435,15 +499,3 @@ def test_environment(environ: Mapping[str, str], env: GoEnv, directory: str) -> 
         "PWD": directory,
         "PATH": f"{first}{os.pathsep}{path}" if path else first,
     }
-
-
-def _build_id(place: Path, package: Package) -> bytes | None:
-    """What differs between two binaries: go's build id stands near their begin.
-
-    Not the time: an up-to-date one is touched (cmd/go/internal/work/exec.go, BuildInstallFunc).
-    """
-    try:
-        with open(place / executable(package.import_path), "rb") as file:
-            return file.read(32 << 10)
-    except OSError:
-        return None

@@ -82,18 +82,25 @@ def real_stdin(config: pytest.Config) -> Iterator[BinaryIO]:
 
 
 def write_line(config: pytest.Config, text: str, **markup: bool) -> None:
-    """A line on the terminal although output is being captured."""
+    """A line on the terminal although output is being captured.
+
+    The terminal of an xdist worker is /dev/null; its stderr is the controller's, over ssh too.
+    """
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     capture: Any = config.pluginmanager.get_plugin("capturemanager")
-    if reporter is None:
-        return
-    if capture is None:
-        reporter.ensure_newline()
-        reporter.write_line(text, **markup)
-        return
-    with capture.global_and_fixture_disabled():
-        reporter.ensure_newline()
-        reporter.write_line(text, **markup)
+    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+        if worker := worker_id(config):
+            # On a terminal the controller's line of progress has not ended.
+            begin = "\n" if sys.stderr.isatty() else ""
+            print(f"{begin}[{worker}] {text}", file=sys.stderr, flush=True)
+        elif reporter is not None:
+            reporter.ensure_newline()
+            reporter.write_line(text, **markup)
+
+
+def worker_id(config: pytest.Config) -> str:
+    """Which xdist worker this is; empty outside xdist and in the controller."""
+    return str(getattr(config, "workerinput", {}).get("workerid", ""))
 
 
 def timeout(of: pytest.Item | pytest.Config) -> float | None:

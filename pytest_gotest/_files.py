@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
+from time import time as now
+
+_A_DAY = 86400.0
 
 
 def write_whole(path: Path, content: bytes, *, time: int | None = None) -> None:
@@ -20,8 +24,34 @@ def write_whole(path: Path, content: bytes, *, time: int | None = None) -> None:
             file.write(content)
         if time is not None:
             os.utime(temporary, (time, time))
-        os.replace(temporary, path)
+        put(Path(temporary), path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def put(source: Path, target: Path) -> None:
+    """Rename a file, in one step, also to where something stands that is none. Raises OSError."""
+    try:
+        os.replace(source, target)
+    except (IsADirectoryError, NotADirectoryError):
+        remove(target)
+        os.replace(source, target)
+
+
+def remove(path: Path) -> None:
+    """Whatever it is, if it is there and lets itself be removed."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def keep(path: Path) -> None:
+    """Note, once a day, that this file is still used; its own time stays. See `_cache.trim`."""
+    with contextlib.suppress(OSError):
+        stat = path.stat()
+        if now() - stat.st_ctime > _A_DAY:
+            os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))

@@ -60,6 +60,11 @@ class Flags:
         )
 
     @property
+    def link_unseen(self) -> bool:
+        """Whether the linker's flags may name a library or a program. Of a changed one go takes no note."""
+        return any("-extld" in flag for flag in self._given)
+
+    @property
     def _given(self) -> tuple[str, ...]:
         return (*self.settings.build_args, *split_goflags(self.goflags))
 

@@ -43,7 +43,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from pytest_gotest._errors import BuildError, ProcessError
-from pytest_gotest._files import write_whole
+from pytest_gotest._files import keep, write_whole
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -173,7 +173,13 @@ def _template(name: str) -> str:
 def _store(directory: Path, stem: str, suffix: str, text: str) -> Path:
     content = text.encode("utf-8", "surrogateescape")
     path = directory / f"{stem}-{hashlib.sha256(content).hexdigest()[:16]}{suffix}"
-    if not path.exists():
+    try:
+        there = path.stat().st_size == len(content)
+    except OSError:
+        there = False
+    if there:
+        keep(path)
+    else:
         # Old from the beginning: Go 1.23 and 1.24 know no package of files younger than two seconds
         # in GOROOT (cmd/go/internal/modindex, "recently modified").
         write_whole(path, content, time=_OLD)

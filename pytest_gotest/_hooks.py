@@ -18,7 +18,7 @@ from pytest_gotest._errors import GotestError
 from pytest_gotest._nodes import GoFile, GoItem, amend_report
 from pytest_gotest._replay_nodes import ReplayLog, spool
 from pytest_gotest._session import TOLD, GoSession
-from pytest_gotest._summary import Summary, packages
+from pytest_gotest._summary import Summary
 
 if TYPE_CHECKING:
     from pytest_gotest._xdist import Controller
@@ -71,9 +71,10 @@ class GoHooks:
             _timeline_hooks.start(config, self.go, settings.timeline)
 
     def _tell(self) -> dict[str, object]:
-        """What a worker does not find out by itself: the seed that was drawn, the log that was read, what changed."""
+        """What a worker does not find out by itself: its run, the seed drawn, the log that was read, what changed."""
         change = self.go.change
         return {
+            "run": self.go.run_id,
             "shuffle": self.go.settings.shuffle,
             "replay": str(self.replay) if self.replay else None,
             "change": change.as_data(self.config.rootpath) if change else None,
@@ -199,19 +200,8 @@ class GoHooks:
         self.go.build(session)
 
     def pytest_report_collectionfinish(self) -> list[str]:
-        lines = self.go.told_of_change()
-        built = self.go.built
-        if built is None or not (built.binaries or built.errors):
-            return lines
-        current = len(built.binaries) - built.fresh
-        if built.fresh or built.errors:
-            words = f"gotest: {packages(built.fresh)} built in {built.seconds:.1f} s"
-            words += f" ({current} up to date)" if current else ""
-        else:
-            words = f"gotest: {packages(current)} up to date ({built.seconds:.1f} s)"
-        if built.errors:
-            words += f", {len(built.errors)} failed to build"
-        return [*lines, words]
+        tally = self.go.tally
+        return [*self.go.told_of_change(), *([tally.line] if tally and tally.line else [])]
 
     # Running
 
@@ -270,8 +260,9 @@ class GoHooks:
             self.durations.write(self.summary.starts)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        for line, colour in self.summary.lines():
+        verbose = self.config.get_verbosity() > 0
+        for line, colour in self.summary.lines(verbose=verbose, workers=bool(self.controller)):
             terminalreporter.write_line(line, **{colour: True} if colour else {})
-        if self.config.get_verbosity() > 0 and self.go.runner is not None:
+        if verbose and self.go.runner is not None:
             for package, plan in self.go.runner.plans.items():
                 terminalreporter.write_line(f"gotest: {package}: {plan.why}")

@@ -34,11 +34,11 @@ from pytest_gotest._files import write_whole
 
 # What `go list` has to tell of packages and all they import.
 FIELDS = (
-    "ImportPath,Dir,Deps,Standard,Module,Incomplete,CgoPkgConfig,CgoLDFLAGS,"
+    "ImportPath,Dir,Deps,Standard,Module,Incomplete,CgoFiles,CgoPkgConfig,CgoLDFLAGS,"
     "EmbedPatterns,TestEmbedPatterns,XTestEmbedPatterns"
 )
 
-_VERSION = 1
+_VERSION = 2
 UNSEEN = "unseen"
 
 # Which files go reads in a package's directory (go/build, goodOSArchFile and matchFile; `go help packages`).
@@ -63,9 +63,14 @@ class Made:
 
 @dataclass(slots=True)
 class Manifest:
-    """What is known of the binaries of one directory: by import path, and the states of their inputs."""
+    """What is known of the binaries of one directory: by import path, and the states of their inputs.
+
+    ``whole`` is of all that a build has ended well with, of whatever ``facts`` and inputs: the
+    path below that directory, and the file's identity.
+    """
 
     facts: str
+    whole: dict[str, tuple[str, Identity]] = field(default_factory=dict)
     made: dict[str, Made] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     unseen: set[str] = field(default_factory=set)
@@ -73,11 +78,15 @@ class Manifest:
 
     @classmethod
     def read(cls, path: Path, facts: str) -> Manifest:
-        """What was written, if it is of the same ``facts``; else an empty one."""
+        """What was written; of other ``facts``, only which binaries are whole and which are made of what is unseen."""
         try:
             data = json.loads(path.read_bytes())
-            if data["version"] != _VERSION or data["facts"] != facts:
+            if data["version"] != _VERSION:
                 return cls(facts)
+            whole = {name: (str(at), tuple(kept)) for name, (at, kept) in data["whole"].items()}
+            unseen = set(data["unseen"])
+            if data["facts"] != facts:
+                return cls(facts, whole, unseen=unseen)
             names = list(data["states"])
             made = {
                 name: Made(
@@ -86,7 +95,7 @@ class Manifest:
                 )
                 for name, kept in data["made"].items()
             }
-            return cls(facts, made, data["states"], set(data["unseen"]))
+            return cls(facts, whole, made, data["states"], unseen)
         except (OSError, ValueError, TypeError, LookupError, AttributeError):
             return cls(facts)
 
@@ -96,6 +105,7 @@ class Manifest:
         data = {
             "version": _VERSION,
             "facts": self.facts,
+            "whole": self.whole,
             "states": self.states,
             "unseen": sorted(self.unseen),
             "made": {
@@ -109,7 +119,7 @@ class Manifest:
         write_whole(path, json.dumps(data, separators=(",", ":")).encode())
 
     def is_current(self, name: str, binary: Path) -> bool:
-        """Whether the binary of the package ``name`` is the one recorded, of inputs that did not change."""
+        """Whether this, the binary of the package ``name``, is the one recorded, of inputs that did not change."""
         made = self.made.get(name)
         return (
             made is not None
@@ -117,14 +127,14 @@ class Manifest:
             and all(self._state(one)[0] == self.states[one] for one in made.inputs)
         )
 
-    def is_doubtful(self, name: str, binary: Path) -> bool:
-        """Whether go must not find this binary: it looks at no more than its first bytes.
+    def may_be_found(self, name: str, binary: Path) -> bool:
+        """Whether go may be shown this binary and asked if it is up to date: it looks at the first bytes alone.
 
-        It is not the one that was written, or it holds what go does not look at when it asks
-        whether a binary is up to date, such as a library that was linked in.
+        Not one that is no more, or never was known to be, what a build put there: half of it may be missing.
+        Nor one that holds what go does not look at here, such as a library that was linked in.
         """
-        made = self.made.get(name)
-        return name in self.unseen or (made is not None and made.identity != identity(binary))
+        _, known = self.whole.get(name, ("", ()))
+        return known != () and known == identity(binary) and name not in self.unseen
 
     def record(self, made: Mapping[str, Made], began: int) -> None:
         """Take in what a build made that began at ``began`` (``time.time_ns``) and has ended by now.
@@ -277,11 +287,12 @@ def module_files(first: Iterable[str]) -> frozenset[str]:
 
 
 def inputs(
-    listed: Iterable[Mapping[str, Any]], modules: Iterable[str] = ()
+    listed: Iterable[Mapping[str, Any]], modules: Iterable[str] = (), ldflags: Sequence[str] = ()
 ) -> dict[str, frozenset[str]]:
     """Import path -> all that its test binary is made of, from `go list -e -deps -test -json=FIELDS`.
 
-    ``modules`` are the `module_files` of the build. Packages that go could not load whole are left out.
+    ``modules`` are the `module_files` of the build, ``ldflags`` those of CGO_LDFLAGS. Packages that go could not
+    load whole are left out.
     """
     by_name = {str(data["ImportPath"]): data for data in listed}
     mains = {
@@ -289,7 +300,7 @@ def inputs(
         for data in by_name.values()
         if (module := data.get("Module") or {}).get("Main")
     }
-    own = {name: _own_inputs(data, mains) for name, data in by_name.items()}
+    own = {name: _own_inputs(data, mains, ldflags) for name, data in by_name.items()}
     everywhere = set()
     for path in modules:
         sums = f"{path}.sum" if path.endswith(".work") else f"{path.removesuffix('.mod')}.sum"
@@ -306,13 +317,15 @@ def inputs(
     return found
 
 
-def _own_inputs(data: Mapping[str, Any], mains: Mapping[str, str]) -> set[str]:
+def _own_inputs(
+    data: Mapping[str, Any], mains: Mapping[str, str], ldflags: Sequence[str]
+) -> set[str]:
     """Of one package by itself. ``mains`` are the modules that are worked on: path -> directory."""
     directory = str(data.get("Dir", ""))
     if not directory:
         return set()  # unsafe, C and the like
     found = {f"dir {directory}"}
-    linked = data.get("CgoLDFLAGS") or ()
+    linked = [*(data.get("CgoLDFLAGS") or ()), *(ldflags if data.get("CgoFiles") else ())]
     own_libraries = any(flag.startswith("-L") or not flag.startswith("-") for flag in linked)
     if data.get("CgoPkgConfig") or (own_libraries and not data.get("Standard")):
         found.add(UNSEEN)

@@ -98,6 +98,13 @@ OPTIONS = (
         "Binaries, collected sources and durations; default: the user's cache directory.",
         metavar="DIR",
     ),
+    Option(
+        "cache-limit",
+        "text",
+        "How much the cache directory may hold; beyond it, binaries used longest ago go. Or off.",
+        "10GiB",
+        metavar="SIZE",
+    ),
 )
 
 

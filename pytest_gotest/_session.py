@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 import random
 import re
 import types
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_gotest import _compat, _cpus, _nodes, _settings, _source, _summary, _units
-from pytest_gotest._build import Binary, Builder, Built
+from pytest_gotest._build import Binary, Builder, Built, Teller
 from pytest_gotest._discovery import Catalog
 from pytest_gotest._errors import BuildError, GotestError
 from pytest_gotest._flags import list_flags
@@ -30,7 +31,9 @@ from pytest_gotest._runner import Runner
 from pytest_gotest._settings import Settings
 from pytest_gotest._source import Kind, SourceFile, TestFunction
 from pytest_gotest._summary import Summary
+from pytest_gotest._tally import Tally
 from pytest_gotest._toolchain import Package, Toolchain, find_go
+from pytest_gotest._turns import Session
 
 if TYPE_CHECKING:
     from pytest_gotest._git import Change
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 
 _PLACE = re.compile(r"\.go:\d+")
 _LONG = 5.0  # seconds after which a build or a test says that it is alive
+_WAITED = 2.0  # seconds after which a session says for whom it waits
 _FIXTURES = "pytest_gotest.plugin"
 TOLD = (
     "gotest"  # the key of what xdist's controller tells its workers, and they tell it at their end
@@ -59,6 +63,7 @@ class GoSession:
         self._packages: dict[str, Package] = {}
         self._homes: dict[str, str] = {}
         self._told: dict[str, str] = {}
+        self._builder: Builder | None = None
         self.built: Built | None = None
         self.runner: Runner | None = None
         self.recorder: Recorder | None = None  # with --gotest-timeline
@@ -68,6 +73,8 @@ class GoSession:
         self.ran = 0
         self._due: dict[str, float] = {}  # when to say again that something still runs
         self.told: Mapping[str, Any] = getattr(config, "workerinput", {}).get(TOLD, {})
+        # One for the controller and all workers. Not xdist's, which a user may set and use again.
+        self.run_id: str = self.told.get("run") or os.urandom(8).hex()
         self.echo: Callable[[str], None] | None = None
         if config.getoption("capture", "fd") == "no":
             self.echo = _print
@@ -194,10 +201,12 @@ class GoSession:
         selected = list(self._packages.values())
         if self.settings.engine == "binary":
             everyone = self.catalog.all_packages({package.root for package in selected})
-            builder = Builder(self.toolchain, self.settings, self._alive, self._waiting)
+            me = Session(self.run_id, _compat.worker_id(self.config))
+            teller = Teller(me, self._alive, functools.partial(self._waiting, me), self._noted)
+            self._builder = Builder(self.toolchain, self.settings, teller)
             words = f"{len(selected)} package{'s' if len(selected) != 1 else ''}"
             with self._noted("build", words):
-                self.built = builder.build(selected, everyone)
+                self.built = self._builder.build(selected, everyone)
         else:
             self.built = Built()
         listens = self.in_worker and _compat.on_work(session, self._handed(items))
@@ -350,28 +359,51 @@ class GoSession:
             return contextlib.nullcontext()
         return self.recorder.span(category, name)
 
-    def _waiting(self, root: str) -> contextlib.AbstractContextManager[None]:
-        return self._noted("wait", f"another build of {os.path.basename(root)}")
+    @property
+    def tally(self) -> Tally | None:
+        """What the build of this process came to, if there was one."""
+        built = self.built
+        if built is None:
+            return None
+        return Tally(
+            current=len(built.binaries) - built.fresh,
+            fresh=built.fresh,
+            failed=len(built.errors),
+            asked=built.asked,
+            seconds=built.seconds,
+            evicted=built.evicted.directories,
+            freed=built.evicted.size,
+            by=_compat.worker_id(self.config),
+        )
 
-    def _alive(self, what: str, seconds: float) -> None:
-        """Say after `_LONG` that something still runs, and then ever more seldom."""
-        due = self._due.get(what, _LONG)
+    def _waiting(self, me: Session, whom: Session | None, what: str, seconds: float) -> None:
+        if speaks(me, whom):
+            who = whom.told_to(me) if whom is not None else "another session"
+            # A worker of this run says by itself that it is alive.
+            grows = 2.0 if whom is None or whom.run != me.run else math.inf
+            self._alive(f"waiting for {who}, which builds {what}", seconds, _WAITED, grows)
+
+    def _alive(self, what: str, seconds: float, first: float = _LONG, grows: float = 2.0) -> None:
+        """Say after ``first`` seconds that something still runs, and then ever more seldom."""
+        due = self._due.get(what, first)
         if seconds >= due:
-            self._due[what] = 2 * due
+            self._due[what] = grows * due
             _compat.write_line(self.config, f"gotest: {what} ({seconds:.0f} s)", light=True)
 
     def summary(self) -> Summary:
         """Of this process alone."""
         # Without workers it was said when it was known.
         changed = self.told_of_change() if self.in_worker else []
+        built = [asdict(self.tally)] if self.tally is not None else []
         if self.runner is None:
-            return Summary(changed=changed)
+            return Summary(changed=changed, built=built)
         binaries = self.built.binaries.items() if self.built else ()
         plain = [(package, binary.plain) for package, binary in binaries if binary.plain]
         starts = self.runner.starts().items()
         return Summary(
             ran=self.ran,
             changed=changed,
+            built=built,
             processes=self.runner.processes,
             restarted=self.runner.restarted,
             unsteered=_summary.by_reason(plain),
@@ -384,6 +416,14 @@ class GoSession:
             self._catalog.save()
         if self.runner is not None:
             self.runner.close()
+        if self._builder is not None:
+            self._builder.close()
+
+
+def speaks(me: Session, whom: Session | None) -> bool:
+    """Whether, of all workers that wait for ``whom``, it is this one that says so. Outside xdist everyone does."""
+    first = "gw0" if whom is None or whom.run != me.run or whom.worker != "gw0" else "gw1"
+    return me.worker in ("", first)
 
 
 def _print(text: str) -> None:

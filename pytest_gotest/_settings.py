@@ -19,7 +19,7 @@ from pytest_gotest._options import OPTIONS, Option
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the user asked for, checked. Times are seconds."""
+    """What the user asked for, checked. Times are seconds, sizes bytes."""
 
     tags: tuple[str, ...] = ()
     race: bool = False
@@ -37,6 +37,7 @@ class Settings:
     changed: str | None = None  # since which commit; empty is the default branch's
     timeline: Path | None = None
     cache_dir: Path = Path()
+    cache_limit: int | None = None
 
 
 def read(config: pytest.Config) -> Settings:
@@ -85,6 +86,9 @@ def read(config: pytest.Config) -> Settings:
         changed=got["changed"],
         timeline=_timeline(got["timeline"], by_name["timeline"], config.invocation_params.dir),
         cache_dir=_cache_dir(got["cache-dir"], config.rootpath),
+        cache_limit=parsed(
+            "cache-limit", _size, "off or a size with its unit, such as 500MiB or 2G"
+        ),
     )
 
 
@@ -142,6 +146,18 @@ def _timeline(given: str | None, option: Option, base: Path) -> Path | None:
     if Path(given).suffix.lower() not in (".json", ".html"):
         raise _usage(option, given, "a file that ends in .json or .html")
     return base / Path(given).expanduser()
+
+
+def _size(text: str) -> int | None:
+    """Bytes. ``G`` and ``GiB`` are powers of 1024, ``GB`` is one of 1000."""
+    if text == "off":
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([KMGT])(i?B)?|B)", text.strip(), re.IGNORECASE)
+    if found is None:
+        raise ValueError
+    number, unit, ending = found.groups()
+    base = 1000 if (ending or "").upper() == "B" else 1024
+    return int(float(number) * base ** (" KMGT".index(unit.upper()) if unit else 0))
 
 
 def _cache_dir(given: str, rootpath: Path) -> Path:

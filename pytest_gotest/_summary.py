@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pytest_gotest._tally import Tally, merged, packages
+
 
 @dataclass(slots=True)
 class Summary:
@@ -14,7 +16,7 @@ class Summary:
 
     ``unsteered``: why test binaries took no orders -> packages. ``leftover``: what went wrong in packages whose last
     test never came. ``starts``: seconds until the first test could run, by `_units.home`. ``changed``: what
-    --gotest-changed chose and why, the same in all workers.
+    --gotest-changed chose and why, the same in all workers. ``built``: what the builds came to, as `Tally` has it.
     """
 
     ran: int = 0
@@ -24,6 +26,7 @@ class Summary:
     leftover: list[str] = field(default_factory=list)
     starts: dict[str, float] = field(default_factory=dict)
     changed: list[str] = field(default_factory=list)
+    built: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, given: dict[str, Any]) -> None:
         """Take in that of a worker, as `as_data` gave it."""
@@ -31,10 +34,11 @@ class Summary:
         self.ran += other.ran
         self.processes += other.processes
         self.restarted += other.restarted
-        for why, packages in other.unsteered.items():
-            self.unsteered[why] = sorted({*self.unsteered.get(why, ()), *packages})
+        for why, those in other.unsteered.items():
+            self.unsteered[why] = sorted({*self.unsteered.get(why, ()), *those})
         self.leftover += other.leftover
         self.changed = self.changed or other.changed
+        self.built += other.built
         for place, seconds in other.starts.items():
             self.starts[place] = max(seconds, self.starts.get(place, 0.0))
 
@@ -42,9 +46,14 @@ class Summary:
         """Of what execnet can send."""
         return asdict(self)
 
-    def lines(self) -> list[tuple[str, str]]:
-        """Each with its colour; empty is none."""
+    def lines(self, *, verbose: bool, workers: bool) -> list[tuple[str, str]]:
+        """Each with its colour; empty is none. Without workers some was said when it was known."""
         said = [(line, "") for line in self.changed]
+        tally = merged([Tally(**data) for data in self.built])
+        if workers and tally.line:
+            said.append((tally.line, ""))
+        if verbose and tally.eviction:
+            said.append((tally.eviction, ""))
         said += [(f"gotest: {problem}", "red") for problem in self.leftover]
         for why, of in self.unsteered.items():
             words = f"gotest: {packages(len(of))} ran a process for each test: {why}"
@@ -56,10 +65,6 @@ class Summary:
                 words += f", {self.restarted} ran again because a neighbour ended their process"
             said.append((words, ""))
         return said
-
-
-def packages(number: int) -> str:
-    return f"{number} package{'s' if number != 1 else ''}"
 
 
 def by_reason(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

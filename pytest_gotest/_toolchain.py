@@ -22,7 +22,7 @@ from pytest_gotest._files import write_whole
 # What `go env` is asked for: all that the plugin itself decides by.
 _ENV = (
     "GOVERSION", "GOROOT", "GOOS", "GOARCH", "GOFLAGS", "GOWORK", "CGO_ENABLED", "CC", "CXX",
-    "GOMODCACHE", "GOTOOLDIR",
+    "GOMODCACHE", "GOTOOLDIR", "CGO_LDFLAGS",
 )  # fmt: skip
 
 # Variables that change what a go command answers or builds: those of `go help environment`...
@@ -83,6 +83,7 @@ class GoEnv:
     gomodcache: str = ""
     tooldir: str = ""
     cxx: str = ""
+    cgo_ldflags: str = ""
 
     @property
     def version(self) -> tuple[int, int]:
@@ -203,6 +204,7 @@ class Toolchain:
                 gomodcache=said["GOMODCACHE"],
                 tooldir=said["GOTOOLDIR"],
                 cxx=said["CXX"],
+                cgo_ldflags=said["CGO_LDFLAGS"],
             )
         return self._envs[root]
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from gomodule import Module
 
-from pytest_gotest import _harness
+from pytest_gotest import _harness, _manifest
 from pytest_gotest._build import Builder, Built, executable, rounds
 from pytest_gotest._complaints import complaints
 from pytest_gotest._flags import Flags
@@ -487,19 +489,75 @@ def test_a_read_only_cache_is_one_clear_error(module: Module) -> None:
     assert "--gotest-cache-dir" in str(error)
 
 
-def test_a_full_disk_is_one_clear_error(module: Module, tmp_path: Path) -> None:
+@pytest.fixture
+def small(module: Module, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """The cache is a file system of its own; call it with options to mount it with others."""
     if os.getuid() != 0:
         pytest.skip("a small file system is mounted for this, which takes root")
-    module.test_file("a/a_test.go")
+    monkeypatch.setattr(_manifest, "_SLACK", 0)  # what is unchanged is known at once
     module.cache.mkdir()
-    mounted = os.system(f"mount -t tmpfs -o size=256k tmpfs {module.cache}")
-    if mounted != 0:
+    if os.system(f"mount -t tmpfs -o size=256k tmpfs {module.cache}") != 0:
         pytest.skip("no file system can be mounted here")
-    try:
-        error = module.build().errors["example.com/m/a"]
-    finally:
-        os.system(f"umount {module.cache}")
+
+    def remount(options: str) -> None:
+        assert os.system(f"mount -o remount,{options} {module.cache}") == 0
+
+    yield remount
+    os.system(f"umount {module.cache}")
+
+
+def test_a_full_disk_is_one_clear_error_and_no_more_once_there_is_room(
+    module: Module, small: Callable[[str], None]
+) -> None:
+    module.test_file("a/a_test.go")
+    error = module.build().errors["example.com/m/a"]
     assert "no space left on device" in str(error).lower()
+    assert not list(module.cache.glob("bin/*/build-*"))  # half a binary takes no room either
+    small("size=100m")
+    assert not module.build().errors
+
+
+def test_a_full_disk_stops_nothing_that_is_built(
+    module: Module, small: Callable[[str], None]
+) -> None:
+    small("size=100m")
+    module.test_file("a/a_test.go")
+    assert not module.build().errors
+    with contextlib.suppress(OSError), open(module.cache / "filler", "wb") as file:
+        while True:
+            file.write(bytes(1 << 16))
+            file.flush()
+    built = module.build()
+    assert (built.errors, built.asked) == ({}, 0)
+    module.test_file("a/a_test.go", "_ = 1")
+    error = str(module.build().errors["example.com/m/a"]).lower()
+    assert "no space left on device" in error
+
+
+def test_a_cache_that_can_only_be_read_serves_what_it_has(
+    module: Module, small: Callable[[str], None]
+) -> None:
+    small("size=100m")
+    module.test_file("a/a_test.go")
+    assert not module.build().errors
+    small("ro")
+    built = module.build()
+    assert (built.errors, built.asked) == ({}, 0)
+    module.test_file("a/a_test.go", "_ = 1")
+    error = str(module.build().errors["example.com/m/a"])
+    assert "Read-only file system" in error
+    assert "--gotest-cache-dir" in error
+
+
+def test_a_lock_that_is_none_is_one_clear_error(module: Module) -> None:
+    module.test_file("a/a_test.go")
+    place = Path(module.build().binaries["example.com/m/a"].path).parents[2]
+    (place / ".lock").unlink()
+    (place / ".lock").mkdir()
+    module.test_file("a/a_test.go", "_ = 1")
+    error = str(module.build().errors["example.com/m/a"])
+    assert ".lock" in error
+    assert "--gotest-cache-dir" in error
 
 
 def test_the_race_detector_without_cgo_is_refused(module: Module) -> None:

@@ -241,14 +241,62 @@ def test_only_flags_known_to_name_nothing_let_go_unasked(
     assert Flags(Settings(build_args=flags)).are_plain is plain
 
 
-@pytest.mark.parametrize("damage", [lambda p: os.truncate(p, 40_000), Path.unlink, lambda p: p.write_bytes(b"")])  # fmt: skip
-def test_a_damaged_binary_is_made_anew(module: Watched, damage: Callable[[Path], None]) -> None:
+def _flip(path: Path) -> None:
+    """One bit in the middle, in place."""
+    with open(path, "r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        byte = file.read(1)[0]
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte ^ 1]))
+
+
+def _flip_secretly(path: Path) -> None:
+    """And the old time put back; that of the change nobody can put back."""
+    before = path.stat()
+    _flip(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def _be_a_directory(path: Path) -> None:
+    path.unlink()
+    (path / "below").mkdir(parents=True)
+
+
+def _have_no_directory(path: Path) -> None:
+    """A file in the place of all that the build wrote."""
+    shutil.rmtree(path.parents[1])
+    path.parents[1].write_text("")
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "cut": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "of no bytes": lambda path: path.write_bytes(b""),
+    "gone": Path.unlink,
+    "one bit": _flip,
+    "one bit and the old time": _flip_secretly,
+    "another program": lambda path: shutil.copy("/bin/true", path),
+    "no program at all": lambda path: path.write_text("text, and what go calls no object file"),
+    "a directory": _be_a_directory,
+    "no directory": _have_no_directory,
+    "not for running": lambda path: path.chmod(0o600),
+}
+
+
+@pytest.mark.parametrize("manifest", [True, False], ids=["known", "manifest lost"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_binary_is_made_anew(module: Watched, damage: str, manifest: bool) -> None:
     binary = Path(module.build().binaries[A].path)
     whole = binary.read_bytes()
-    damage(binary)
+    DAMAGES[damage](binary)
+    if not manifest:
+        next(module.cache.rglob("manifest.json")).unlink()
     built = module.build()
     assert not built.errors
-    assert binary.read_bytes() == whole
+    assert Path(built.binaries[A].path).read_bytes() == whole
+    subprocess.run([built.binaries[A].path], check=True, stdout=subprocess.DEVNULL)
+    module.asked()
+    assert module.build().fresh == 0
+    assert not builds(module.asked())
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"version": 1}', b"\xff\x00", None])
@@ -265,6 +313,31 @@ def test_a_damaged_manifest_costs_time_only(module: Watched, content: bytes | No
     assert not built.errors
     assert sorted(built.binaries) == [A, B]
     assert builds(module.asked())
+    module.build()
+    assert not builds(module.asked())  # it is whole again
+
+
+@pytest.mark.parametrize("name", [".used", ".runs", ".builder", ".done"])
+def test_a_mark_that_is_a_directory_costs_nothing(module: Watched, name: str) -> None:
+    binary = Path(module.build().binaries[A].path)
+    place = binary.parents[2]
+    (place / name).unlink(missing_ok=True)
+    (place / name).mkdir()
+    module.write("b/b.go", 'package b\n\nconst Word = "b two"\n')
+    built = module.build()
+    assert b"b two" in Path(built.binaries[A].path).read_bytes()
+
+
+def test_a_damaged_file_of_the_harness_is_written_anew(module: Watched) -> None:
+    module.build()
+    (overlay,) = (module.cache / "overlay").glob("overlay-*.json")
+    for path in (module.cache / "overlay").iterdir():
+        os.truncate(path, path.stat().st_size // 2)
+    module.write("b/b.go", 'package b\n\nconst Word = "b two"\n')
+    built = module.build()
+    assert not built.errors
+    assert [binary.plain for binary in built.binaries.values()] == ["", ""]
+    json.loads(overlay.read_bytes())
 
 
 def test_a_package_that_does_not_build_is_asked_for_again(module: Watched) -> None:
@@ -299,7 +372,7 @@ def test_what_no_file_here_tells_of_is_an_unseen_input() -> None:
         {"ImportPath": "m.test", "Dir": "/m", "Deps": ["m"]},
         {"ImportPath": "l", "Dir": "/l", "CgoLDFLAGS": ["/l/lib/libx.a"]},
         {"ImportPath": "l.test", "Dir": "/l", "Deps": ["l"]},
-        {"ImportPath": "n", "Dir": "/n", "CgoLDFLAGS": ["-lm"]},
+        {"ImportPath": "n", "Dir": "/n", "CgoFiles": ["n.go"], "CgoLDFLAGS": ["-lm"]},
         {"ImportPath": "n.test", "Dir": "/n", "Deps": ["n", "unsafe"]},
         {"ImportPath": "unsafe"},
         {"ImportPath": "o", "Dir": "/o"},
@@ -310,6 +383,8 @@ def test_what_no_file_here_tells_of_is_an_unseen_input() -> None:
         "l": {"dir /l", UNSEEN},
         "n": {"dir /n"},
     }
+    assert inputs(listed, ldflags=["-O2", "-lm"])["n"] == {"dir /n"}
+    assert inputs(listed, ldflags=["-L/lib", "-lx"])["n"] == {"dir /n", UNSEEN}
 
 
 def test_a_go_mod_between_a_package_and_its_module_is_an_input() -> None:
@@ -421,13 +496,21 @@ def test_two_environments_have_two_places(module: Watched) -> None:
     assert Path(first).parent != Path(other.build(package, package).binaries[B].path).parent
 
 
-def test_a_library_that_was_linked_in_is_linked_anew(module: Watched) -> None:
+@pytest.mark.parametrize("named", ["#cgo LDFLAGS", "CGO_LDFLAGS", "-extldflags"])
+def test_a_library_that_was_linked_in_is_linked_anew(module: Watched, named: str) -> None:
     need_c_compiler()
     library = module.root / "c" / "lib"
     library.mkdir(parents=True)
+    directive, settings = "", {}
+    if named == "CGO_LDFLAGS":
+        module.environ["CGO_LDFLAGS"] = f"-O1 {library}/libword.a"
+    elif named == "-extldflags":
+        settings["build_args"] = (f"-ldflags=-extldflags={library}/libword.a",)
+    else:
+        directive = "// #cgo LDFLAGS: ${SRCDIR}/lib/libword.a\n"
     module.write(
         "c/c.go",
-        "package c\n\n// #cgo LDFLAGS: ${SRCDIR}/lib/libword.a\n// const char *word(void);\n"
+        f"package c\n\n{directive}// const char *word(void);\n"
         'import "C"\n\nfunc Word() string { return C.GoString(C.word()) }\n',
     )
     module.test_file("c/c_test.go", "println(Word())")
@@ -440,8 +523,11 @@ def test_a_library_that_was_linked_in_is_linked_anew(module: Watched) -> None:
 
     for word in ("word one", "word two"):
         library_says(word)
-        binary = module.build().binaries["example.com/m/c"]
-        assert word.encode() in Path(binary.path).read_bytes()
+        built = module.build(**settings)
+        assert word.encode() in Path(built.binaries["example.com/m/c"].path).read_bytes()
+    # Of packages without C nothing is linked anew.
+    if named == "CGO_LDFLAGS":
+        assert built.fresh == 1
 
 
 def test_a_profile_for_the_compiler_is_noticed(tmp_path: Path) -> None:

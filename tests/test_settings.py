@@ -35,6 +35,7 @@ def test_defaults_are_those_of_the_table(pytester: pytest.Pytester) -> None:
     assert (got.count, got.shuffle, got.timeout) == (1, None, 600.0)
     assert (got.isolate, got.subtests, got.engine, got.bench) == ("auto", "auto", "binary", None)
     assert got.cache_dir.name == "pytest-gotest"
+    assert got.cache_limit == 10 << 30
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,8 @@ def test_defaults_are_those_of_the_table(pytester: pytest.Pytester) -> None:
         ("--gotest-subtests=all", "gotest_subtests = all", "subtests", "all"),
         ("--gotest-bench=.", "gotest_bench = .", "bench", "."),
         ("--gotest-engine=gotest", "gotest_engine = gotest", "engine", "gotest"),
+        ("--gotest-cache-limit=2G", "gotest_cache_limit = 2G", "cache_limit", 2 << 30),
+        ("--gotest-cache-limit=off", "gotest_cache_limit = off", "cache_limit", None),
     ],
 )
 def test_a_flag_and_its_ini_twin_say_the_same(
@@ -81,6 +84,22 @@ def test_the_cache_directory_is_relative_to_the_root(pytester: pytest.Pytester) 
 
 
 @pytest.mark.parametrize(
+    ("size", "number"),
+    [
+        ("500MiB", 500 << 20),
+        ("500M", 500 << 20),
+        ("1.5GiB", 3 << 29),
+        ("2 TiB", 2 << 40),
+        ("100kb", 100_000),
+        ("3GB", 3_000_000_000),
+        ("0B", 0),
+    ],
+)
+def test_a_size_has_a_unit(pytester: pytest.Pytester, size: str, number: int) -> None:
+    assert settings(pytester, "--gotest", f"--gotest-cache-limit={size}").cache_limit == number
+
+
+@pytest.mark.parametrize(
     ("flag", "takes"),
     [
         ("--gotest-count=0", "a whole number from 1"),
@@ -89,6 +108,10 @@ def test_the_cache_directory_is_relative_to_the_root(pytester: pytest.Pytester) 
         ("--gotest-timeout=0", "a number of seconds above 0"),
         ("--gotest-timeout=inf", "a number of seconds above 0"),
         ("--gotest-bench=(", "a regular expression"),
+        ("--gotest-cache-limit=10", "a size with its unit, such as 500MiB or 2G"),
+        ("--gotest-cache-limit=-1G", "off or a size"),
+        ("--gotest-cache-limit=much", "off or a size"),
+        ("--gotest-cache-limit=1e3G", "off or a size"),
         ("--gotest-build-arg=-run=X", "another option does"),
         ("--gotest-build-arg='open", "quoted as in a shell"),
     ],
