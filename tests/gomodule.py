@@ -35,4 +35,8 @@ class Module:
     def build(self, **settings: object) -> Built:
         chosen = Settings(cache_dir=self.cache, **settings)  # type: ignore[arg-type]
         found = self.toolchain.packages(str(self.root), ["./..."], [])
-        return Builder(self.toolchain, chosen).build(found, found)
+        builder = Builder(self.toolchain, chosen)
+        try:
+            return builder.build(found, found)
+        finally:
+            builder.close()

@@ -503,7 +503,7 @@ def small(module: Module, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         assert os.system(f"mount -o remount,{options} {module.cache}") == 0
 
     yield remount
-    os.system(f"umount {module.cache}")
+    assert os.system(f"umount {module.cache}") == 0  # nobody holds a file in it any more
 
 
 def test_a_full_disk_is_one_clear_error_and_no_more_once_there_is_room(

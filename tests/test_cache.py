@@ -251,7 +251,7 @@ def test_a_cache_that_can_only_be_read_has_what_it_has(tmp_path: Path) -> None:
             held.release()
             assert trim(mount, 0) == Evicted()
         finally:
-            os.system(f"umount {mount}")
+            assert os.system(f"umount {mount}") == 0
         return
     place.chmod(0o500)
     assert hold(place) is None
