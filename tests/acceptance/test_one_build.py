@@ -58,6 +58,7 @@ class Project(Module):
         bin.mkdir()
         (bin / "go").write_text(GO)
         (bin / "go").chmod(0o755)
+        (base / "tmp").mkdir()
         self.gate = base / "gate"
         self.started: list[subprocess.Popen[str]] = []
         self.asked_log = base / "asked"
@@ -65,6 +66,7 @@ class Project(Module):
             **{name: value for name, value in os.environ.items() if "XDIST" not in name},
             "PATH": f"{bin}{os.pathsep}{os.environ['PATH']}",
             "GATE": str(self.gate),
+            "GOTMPDIR": str(base / "tmp"),  # a go that is killed leaves its own there
             "LOG": str(base / "log"),
             "ASKED": str(self.asked_log),
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
