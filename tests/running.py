@@ -36,6 +36,12 @@ def need_c_compiler() -> None:
         pytest.skip("needs a C compiler, and there is none on PATH")
 
 
+def need_git() -> None:
+    """The same for git."""
+    if shutil.which("git") is None and "CI" not in os.environ:
+        pytest.skip("needs git, and there is none on PATH")
+
+
 def run_pytest(
     directory: Path,
     *args: str,

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from running import need_git
 
 from pytest_gotest._changed import looks_outside, reached
 from pytest_gotest._errors import ChangeError
@@ -164,6 +165,7 @@ class Repository:
 
 @pytest.fixture
 def repository(root: Path) -> Repository:
+    need_git()
     made = Repository(root / "repository")
     for name in ("same", "edited", "staged", "deleted", "renamed", "with space ü"):
         made.write(name, f"{name} of many lines\n" * 20)

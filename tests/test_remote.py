@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from execnet import Group, XSpec
+from running import need_git
 
 from pytest_gotest import __version__, _tree
 from pytest_gotest._errors import RemoteError
@@ -171,6 +172,7 @@ def test_other_trees_may_not(tmp_path: Path, group: Group) -> None:
 
 
 def test_what_git_keeps_is_compared_too(tmp_path: Path, group: Group) -> None:
+    need_git()
     write(tmp_path / "here", a_go="1", query_sql="2")
     write(tmp_path / "there", a_go="1", query_sql="other")
     subprocess.run(["git", "init", "-q"], cwd=tmp_path / "here", check=True)

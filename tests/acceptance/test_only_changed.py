@@ -9,7 +9,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from running import Outcome, run_pytest
+from running import Outcome, need_git, run_pytest
 
 MODULE = {
     "go.mod": "module example.com/shop\n\ngo 1.22\n",
@@ -79,6 +79,7 @@ class Repository:
     """The module in a directory of a repository, one commit ahead of nothing."""
 
     def __init__(self, base: Path, files: dict[str, str]) -> None:
+        need_git()
         self.base = base
         self.top = base / "repository"
         self.root = self.top / "shop"
@@ -238,6 +239,7 @@ def test_errors(tmp_path: Path, argument: str, said: str) -> None:
     if "nowhere" in argument:
         root = Repository(tmp_path, MODULE).root
     else:
+        need_git()
         root = tmp_path
         (root / "go.mod").write_text(MODULE["go.mod"])
     outcome = run_pytest(root, argument, record=tmp_path / "record")
