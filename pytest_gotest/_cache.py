@@ -61,7 +61,12 @@ def hold(place: Path, mark: str = USED) -> Hold | None:
     no such ``mark``. Raises OSError if there is no such directory and none can be made.
     """
     while True:
-        place.mkdir(parents=True, exist_ok=True)
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            if os.path.lexists(place) and not place.is_dir():
+                raise
+            continue  # it was there, and was evicted before mkdir looked again
         try:
             fd = _open(place / mark)
         except FileNotFoundError:

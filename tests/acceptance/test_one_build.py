@@ -302,7 +302,7 @@ def test_what_workers_built_is_told_once(project: Project, quiet: tuple[str, ...
     assert first.items == {
         "a/a_test.go::TestWord": "passed", "b/c_test.go::TestB": "error", "c/c_test.go::TestA": "passed",
     }  # fmt: skip
-    lines = [line for line in first.output.splitlines() if line.startswith("gotest: 2")]
+    lines = [line for line in first.output.splitlines() if line.startswith("gotest: 2 packages")]
     assert len(lines) == 1
     built = r"gotest: 2 packages built in \d+\.\d s by gw[01], 1 failed to build"
     assert re.fullmatch(built, lines[0]), first.output
