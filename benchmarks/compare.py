@@ -167,7 +167,13 @@ def change(module: Path, number: int) -> None:
 
 
 def compare(
-    title: str, module: Path, gotestsum: str, rounds: int, place: Path, skip: set[str]
+    title: str,
+    module: Path,
+    gotestsum: str,
+    rounds: int,
+    place: Path,
+    skip: set[str],
+    only: str | None,
 ) -> str:
     template = std_cache(module, place)
     tools = [c for c in contestants(gotestsum, module, place) if c.name not in skip]
@@ -187,6 +193,11 @@ def compare(
         "changed": changed,
     }
     rows = []
+    if only is not None:
+        states = {only: states[only]}
+        if only != "cold":
+            for tool in tools:
+                cold(tool)
     for state, measure in states.items():
         print(f"{title}, {state}", file=sys.stderr)
         samples = measuring.interleaved(rounds, {t.name: partial(measure, t) for t in tools})
@@ -253,6 +264,9 @@ def main() -> None:
         metavar="TOOL",
         help="leave a tool out, e.g. 'process per test'",
     )
+    parser.add_argument(
+        "--only", choices=("cold", "warm", "changed"), help="this state and no other"
+    )
     given = parser.parse_args()
     modules = given.modules or ([] if given.synthetic else list(MODULES))
     print(
@@ -275,7 +289,10 @@ def main() -> None:
             else:
                 module, title = fetch(name, place), name
             gotestsum, skip = str(bin / "gotestsum"), set(given.skip)
-            print("\n" + compare(title, module, gotestsum, given.rounds, place, skip), flush=True)
+            print(
+                "\n" + compare(title, module, gotestsum, given.rounds, place, skip, given.only),
+                flush=True,
+            )
             shutil.rmtree(place)
 
 

@@ -47,7 +47,7 @@ def run_pytest(
     *args: str,
     record: Path,
     env: dict[str, str] | None = None,
-    timeout: float = 90,
+    timeout: float = 240,  # to end what hangs, on a busy machine too
     plugins: Sequence[str] = (),
     stdin: bytes = b"",
 ) -> Outcome:
