@@ -124,7 +124,6 @@ class Project:
     def check(self, node: Any) -> None:
         """Raises `RemoteError` with what is missing, extra or changed where ``node`` will work."""
         gateway = node.gateway
-        keep_alive(gateway)
         if self._digests is None:
             root = str(self.root)
             self._digests = _tree.digests(root, _tracked(root))

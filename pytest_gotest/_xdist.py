@@ -40,7 +40,8 @@ class Controller:
         )
         self._seated: dict[str, int] = {}
         option = config.option
-        option.tx, option.px = map(_remote.with_signs_of_life, (option.tx, option.px))
+        for name in ("tx", "px"):
+            setattr(option, name, _remote.with_signs_of_life(getattr(option, name, ())))
 
     def shares(self) -> str:
         """For the header; other machines have other CPUs."""
@@ -85,6 +86,8 @@ class Controller:
         One on another machine works on the same files.
         """
         self.config.invocation_params = self._params
+        for gateway in node.nodemanager.group:  # proxies (--px) as well
+            _remote.keep_alive(gateway)
         if _remote.host(node.gateway.spec):
             try:
                 self._project.check(node)
