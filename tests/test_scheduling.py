@@ -235,7 +235,7 @@ def test_of_short_tests_it_holds_some_time_ahead() -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(70))
 def test_crashes_lose_nothing_but_the_test_that_crashed(seed: int, workers: int) -> None:
     draw = random.Random(seed)
     ids = ids_of(draw.randrange(1, 20), draw.randrange(1, 12))
