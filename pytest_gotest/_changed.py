@@ -19,8 +19,9 @@ from pathlib import Path
 from pytest_gotest._manifest import SOURCES
 from pytest_gotest._toolchain import Package
 
-# A path that leads out of the package's directory, as one literal or part by part; or a go command that is run.
-_OUTSIDE = re.compile(rb"""["'`/]\.\.["'`/]|exec\.Command(?:Context)?\([^\n]*"go\"""")
+# A path that leads out of the package's directory, as one literal or part by part; what tells where that is; or a
+# program that is run, which may be go.
+_OUTSIDE = re.compile(rb"""["'`/]\.\.["'`/]|"os/exec"|\bruntime\.Caller\(|\bos\.Getwd\(""")
 _VERSIONS = ("go.mod", "go.sum", "go.work", "go.work.sum")
 
 

@@ -53,7 +53,10 @@ class Durations:
         A cache that cannot be written to stays as it is.
         """
         with contextlib.suppress(OSError):
-            seen_starts = {**self._starts, **starts}
+            seen_starts = {
+                place: max(self._starts.get(place, 0.0), starts.get(place, 0.0))
+                for place in {*self._starts, *starts}
+            }
             for path, seen in ((self.path, self._tests), (self._starts_path, seen_starts)):
                 if seen:
                     kept = {**self._existing(_read(path)), **seen}

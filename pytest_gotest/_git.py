@@ -38,7 +38,9 @@ def change(directory: Path, ref: str | None) -> Change:
     top = Path(os.fsdecode(_git(directory, "rev-parse", "--show-toplevel").rstrip(b"\n")))
     commit, name = _commit(directory, ref) if ref else _fork(directory)
     # Renames as two names: the one that is gone matters too.
-    differing = _git(top, "diff", "--name-only", "--no-renames", "-z", commit, "--")
+    differing = _git(
+        top, "diff", "--name-only", "--no-renames", "--ignore-submodules=none", "-z", commit, "--"
+    )
     untracked = _git(top, "ls-files", "--others", "--exclude-standard", "-z")
     names = dict.fromkeys([*differing.split(b"\0"), *untracked.split(b"\0")])
     paths = tuple(top / os.fsdecode(found) for found in names if found)

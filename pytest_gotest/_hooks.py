@@ -45,10 +45,11 @@ class GoHooks:
 
             _remote.keep_alive(_compat.xdist_gateway(config))
             config.args[:] = self.go.told.get("args") or config.args
-        elif getattr(config.option, "tx", None):
+        elif getattr(config.option, "tx", None) and config.option.dist != "no":
             from pytest_gotest._xdist import Controller
 
-            self.controller = Controller(config, self._tell, self.durations, self.summary)
+            cut = settings.isolate != "package"  # then all of a package is in one process
+            self.controller = Controller(config, self._tell, self.durations, self.summary, cut=cut)
             config.pluginmanager.register(self.controller, "gotest-xdist")
         if settings.replay is not None:
             try:

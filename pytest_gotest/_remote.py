@@ -57,8 +57,19 @@ def host(spec: Any) -> str:
     if spec.via:
         return f"via={spec.via}"
     if spec.ssh or spec.vagrant_ssh:
-        return f"ssh={(spec.ssh or spec.vagrant_ssh).split()[-1]}"
+        return f"ssh={_ssh_host((spec.ssh or spec.vagrant_ssh).split())}"
     return f"socket={spec.socket.partition(':')[0]}" if spec.socket else ""
+
+
+def _ssh_host(words: list[str]) -> str:
+    """The first word that is neither an option of ssh nor the value of one (ssh(1))."""
+    rest = iter(words)
+    for word in rest:
+        if not word.startswith("-"):
+            return word
+        if len(word) == 2 and word[1] in "BbcDEeFIiJLlmOoPpQRSWw":
+            next(rest, None)
+    return ""
 
 
 def is_here(spec: str) -> bool:

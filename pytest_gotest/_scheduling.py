@@ -44,7 +44,8 @@ class _Worker:
 class UnitScheduling:
     """`Scheduling` of xdist. ``numnodes`` workers are awaited before the first test is handed out.
 
-    ``most`` tests are in a unit, if given (--maxschedchunk); ``say`` gets a line for the user; ``clock`` tells seconds.
+    ``restarts`` is how many lost workers xdist replaces, if it counts them; ``cut``: a package may run in
+    several workers; ``most`` tests are in a unit, if given (--maxschedchunk); ``say`` gets a line for the user; ``clock`` tells seconds.
     """
 
     def __init__(
@@ -53,6 +54,8 @@ class UnitScheduling:
         costs: Costs,
         numnodes: int,
         *,
+        restarts: int | None = None,
+        cut: bool = True,
         most: int | None = None,
         say: Callable[[str], None] = lambda line: None,
         clock: Callable[[], float] = time.monotonic,
@@ -61,7 +64,9 @@ class UnitScheduling:
         self.numnodes = numnodes
         self.collection: list[str] | None = None
         self._costs = costs
-        self._most = most
+        self._restarts = restarts
+        self._cut = cut
+        self._most = max(1, most) if most is not None else None
         self._say = say
         self._clock = clock
         self._workers: dict[Any, _Worker] = {}
@@ -69,6 +74,7 @@ class UnitScheduling:
         self._units: list[Unit] = []  # longest first, but for what has to be done again
         self._seconds: list[float] = []
         self._ahead = 0.0
+        self._lost = 0
         self._lost_once: set[int] = set()
 
     @property
@@ -121,7 +127,9 @@ class UnitScheduling:
         self.collection = collection
         self._seconds = _units.estimate(collection, self._costs)
         workers = min(self.numnodes, len(collection)) or 1
-        units = _units.plan_units(collection, self._costs, workers, most=self._most)
+        units = _units.plan_units(
+            collection, self._costs, workers if self._cut else 1, most=self._most
+        )
         self._units = units
         self._ahead = min(_AHEAD, _AHEAD_PART * sum(unit.cost for unit in units) / workers)
         return True
@@ -145,15 +153,18 @@ class UnitScheduling:
     def remove_node(self, node: Any) -> str | None:
         """A worker is gone. What it held is for others, but for the test that it ran, which is returned.
 
-        That of a worker on another host is run once more: the connection may have been lost and not the worker.
+        That of a worker on another host is run once more, if there will be another worker: the connection may have
+        been lost and not the worker.
         """
         worker = self._workers.pop(node)
+        self._lost += bool(worker.pending)
         self._collections.pop(node, None) if self.collection is None else None
         if not worker.pending:
             return None
         assert self.collection is not None
         running, *left = worker.pending
-        again = worker.remote and running not in self._lost_once
+        replaced = self._restarts is None or self._lost <= self._restarts
+        again = worker.remote and replaced and running not in self._lost_once
         if again:
             self._lost_once.add(running)
             left.insert(0, running)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import sys
+import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,7 +51,7 @@ def select(
         packages,
         _inputs(packages.values(), toolchain, settings) if change.paths else {},
         change.paths,
-        lambda name: _looks_outside(packages[name]),
+        functools.cache(lambda name: _looks_outside(packages[name])),
     )
     python = _Python(config, change.paths)
     why: dict[str, Reached] = {}
@@ -164,7 +166,10 @@ class _Python:
 
 
 def _is_installed(file: str) -> bool:
-    return "site-packages" in file or file.startswith((sys.base_prefix, sys.prefix))
+    places = ("stdlib", "platstdlib", "purelib", "platlib")
+    return "site-packages" in Path(file).parts or any(
+        Path(file).is_relative_to(sysconfig.get_path(place)) for place in places
+    )
 
 
 def _imported(file: str, package: str) -> Iterator[str]:

@@ -231,10 +231,10 @@ class GoSession:
         return hasattr(self.config, "workerinput")
 
     def _make_runner(self, *, ahead: bool) -> Runner:
-        option = self.config.option
+        option, isolate = self.config.option, self.settings.isolate
         ahead = (
             ahead
-            and self.told.get("dist") != "worksteal"  # may take back what has run already
+            and not self._may_be_robbed
             and self.echo is None
             and not getattr(option, "maxfail", 0)
             and not getattr(option, "usepdb", False)
@@ -243,9 +243,10 @@ class GoSession:
         )
         return Runner(
             self._launch,
-            isolate=self.settings.isolate,
+            isolate="gate" if self._may_be_robbed and isolate != "test" else isolate,
             count=self.settings.count,
-            jobs=self._share,
+            # Workers are what runs beside each other, and GOMAXPROCS is one's whole share.
+            jobs=1 if self.told.get("workers", 1) > 1 else self._share,
             ahead=ahead,
             bundle=self.settings.engine == "gotest",
             echo=self.echo,
@@ -258,6 +259,11 @@ class GoSession:
         return _cpus.share(
             _cpus.available(), self.told.get("workers", 1), self.told.get("index", 0)
         )
+
+    @property
+    def _may_be_robbed(self) -> bool:
+        """Whether tests may be taken back from this worker: then none of them may have run before it is asked for."""
+        return self.told.get("dist") == "worksteal"
 
     def _timed(self) -> bool:
         """Whether pytest-timeout times every item: then an item's time must be its own test's."""
@@ -273,7 +279,7 @@ class GoSession:
             test=item.test,
             acts=acts or "timeout" in marks,
             alone=item.directives.isolate,
-            grouped=item.directives.parallel,
+            grouped=item.directives.parallel and not self._may_be_robbed,
             parallel=item.function_.parallel,
             doubtful=bool(marks & {"skip", "skipif", "xfail"}),
         )

@@ -28,11 +28,14 @@ class Controller:
         tell: Callable[[], dict[str, object]],
         durations: Durations,
         summary: Summary,
+        *,
+        cut: bool = True,
     ) -> None:
         self.config = config
         self._tell = tell
         self._durations = durations
         self._summary = summary
+        self._cut = cut
         self._project = _remote.Project(config.invocation_params.dir)
         self._params = config.invocation_params
         self._paths, self._words = _remote.split_paths(
@@ -117,9 +120,18 @@ class Controller:
             config,
             self._durations.read(),
             sum(number for number, _ in self._specs()),
+            restarts=self._restarts(),
+            cut=self._cut,
             most=config.getoption("maxschedchunk"),
             say=lambda line: _compat.write_line(config, line, yellow=True),
         )
+
+    def _restarts(self) -> int | None:
+        """As xdist counts them (xdist.dsession.get_default_max_worker_restart)."""
+        option = self.config.option
+        if option.maxworkerrestart is not None:
+            return int(option.maxworkerrestart)
+        return 4 * option.numprocesses if option.numprocesses else None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:

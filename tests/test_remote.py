@@ -32,6 +32,8 @@ from pytest_gotest._remote import (
         ("popen//python=python3.13", ""),
         ("ssh=me@far//chdir=/src", "ssh=me@far"),
         ("ssh=-p 2222 me@far", "ssh=me@far"),
+        ("ssh=me@far -p 2222", "ssh=me@far"),
+        ("ssh=-C -oPort=22 -i key far", "ssh=far"),
         ("socket=far:8888", "socket=far"),
         ("popen//via=first", "via=first"),
     ],

@@ -278,6 +278,29 @@ def test_a_lost_connection_to_another_host_blames_nobody_the_first_time() -> Non
     assert session.ran == Counter([1, 2])
 
 
+def test_where_no_worker_comes_after_it_the_lost_one_s_test_is_blamed() -> None:
+    session = Session(ids_of(1, 3), 1, specs=[Spec(ssh="far")], restarts=0)
+    session.start()
+    assert session.scheduler.remove_node(session.nodes[0]) == session.ids[0]
+
+
+def test_packages_are_not_cut_where_all_of_one_is_one_process() -> None:
+    ids = ids_of(1, 50)
+    costs = Costs(dict.fromkeys(ids, 1.0), {"p0": 0.01})
+    cut, whole = (Session(ids, 2, costs=costs, cut=cut) for cut in (True, False))
+    cut.start()
+    whole.start()
+    assert len(cut.nodes[0].sent[0]) == 25
+    assert len(whole.nodes[0].sent[0]) == 50
+
+
+@pytest.mark.parametrize("most", [-1, 0])
+def test_a_senseless_maxschedchunk_is_one(most: int) -> None:
+    session = Session(ids_of(2, 2), 2, most=most)
+    session.run()
+    assert session.ran == Counter(range(4))
+
+
 def test_a_worker_that_cannot_be_reached_any_more_is_given_nothing() -> None:
     session = Session(ids_of(6, 2), 2, costs=Costs(dict.fromkeys(ids_of(6, 2), 1.0)))
     session.start()

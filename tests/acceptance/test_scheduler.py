@@ -28,14 +28,30 @@ def test_each_test_runs_once_however_work_is_spread(project: Project, dist: str)
     assert project.runs == Counter(project.go_ids)
 
 
+@pytest.mark.parametrize("isolate", ["package", "gate", "auto"])
+def test_what_may_be_stolen_never_runs_ahead(project: Project, isolate: str) -> None:
+    body = "".join(
+        f"//pytest:parallel\nfunc TestP{number}(t *testing.T) {{ t.Parallel(); note(t) }}\n\n"
+        for number in range(30)
+    )
+    project.write("p0/many_test.go", f'package p0\n\nimport "testing"\n\n{body}')
+    outcome = project.run("-n2", "--dist=worksteal", f"--gotest-isolate={isolate}")
+    assert outcome.exitstatus == 0, outcome.output
+    assert set(project.runs.values()) == {1}, project.runs
+    assert len(project.runs) == len(project.go_ids) + 30
+
+
 def test_with_each_every_worker_runs_all(project: Project) -> None:
     outcome = project.run("-n2", "--dist=each")
     assert f"{2 * len(project.ids)} passed" in outcome.output, outcome.output
     assert project.runs == Counter([*project.go_ids, *project.go_ids])
 
 
-def test_without_spreading_xdist_changes_nothing(project: Project) -> None:
-    outcome = project.run("--dist=no")
+@pytest.mark.parametrize("options", [("--dist=no",), ("--tx", "2*popen")])
+def test_without_spreading_xdist_changes_nothing(
+    project: Project, options: tuple[str, ...]
+) -> None:
+    outcome = project.run(*options)
     assert outcome.exitstatus == 0, outcome.output
     assert project.runs == Counter(project.go_ids)
 
