@@ -17,11 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from pytest_gotest import __version__, _cache, _harness, _turns
+from pytest_gotest import __version__, _cache, _harness, _tally, _turns
 from pytest_gotest._complaints import blame, complaints, plain_text
 from pytest_gotest._errors import BuildError, GotestError
+from pytest_gotest._files import named_after
 from pytest_gotest._flags import Flags, list_flags, split_goflags
-from pytest_gotest._manifest import FIELDS, Made, Manifest, identity, module_files
+from pytest_gotest._manifest import LISTING, Made, Manifest, identity, module_files
 from pytest_gotest._manifest import inputs as manifest_inputs
 from pytest_gotest._settings import Settings
 from pytest_gotest._toolchain import GoEnv, Package, Toolchain, objects
@@ -182,9 +183,7 @@ class _Module:
         self._teller = teller
         self._flags = Flags(settings, env.goflags)
         facts = (root, env, self._flags.build, str(self._flags.overlay), toolchain.steering)
-        name = re.sub(r"[^\w.-]", "_", os.path.basename(root))[:40]
-        digest = hashlib.sha256(repr(facts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-        self.place = settings.cache_dir / "bin" / f"{name}-{digest}"
+        self.place = settings.cache_dir / "bin" / named_after(root, repr(facts))
         self._overlays = self._make_overlays(settings.cache_dir / "overlay")
         self._vet_apart = env.version < _VET_SEES_OVERLAY and not self._flags.has("vet")
 
@@ -326,7 +325,7 @@ class _Module:
         if not self._flags.are_plain:
             yield list
             return
-        arguments = ["list", "-e", "-deps", "-test", f"-json={FIELDS}", *list_flags(self._settings)]
+        arguments = [*LISTING, *list_flags(self._settings)]
         patterns = [package.pattern for package in packages]
         with tempfile.TemporaryFile() as said:
             process = self._start(
@@ -412,7 +411,7 @@ class _Module:
                     break
                 except subprocess.TimeoutExpired:
                     self._teller.alive(
-                        f"building {packages} package{'s' if packages != 1 else ''}",
+                        f"building {_tally.packages(packages)}",
                         time.monotonic() - began,
                     )
         except BaseException:

@@ -57,14 +57,15 @@ def reached(
             homes.setdefault(directory, directory.name)
     for path in changed:
         real = _real(str(path.parent)) / path.name
-        home = next((place for place in (real.parent, *real.parents) if place in homes), None)
+        home = next((place for place in real.parents if place in homes), None)
+        submodule = real.is_dir()  # git names it, and not what is in it
         for name, package in packages.items():
             if name in found:
                 continue
             if name not in parts:
                 how = "go cannot tell what it is made of"
             else:
-                how = parts[name].how(real, home, homes)
+                how = parts[name].how(real, home, homes, submodule=submodule)
                 how = how or _elsewhere(real, home, _real(package.root), partial(outside, name))
             if how:
                 found[name] = Reached(path, how)
@@ -97,7 +98,9 @@ class _Parts:
                 directory, _, pattern = place.partition("\0")
                 self.patterns.append((_real(directory), pattern.removeprefix("all:").split("/")))
 
-    def how(self, path: Path, home: Path | None, homes: Mapping[Path, str]) -> str:
+    def how(
+        self, path: Path, home: Path | None, homes: Mapping[Path, str], *, submodule: bool
+    ) -> str:
         """What a changed file is for this package; empty if it is no part of it."""
         if path in self.files or (path.name in _VERSIONS and self.root.is_relative_to(path.parent)):
             return "versions of modules"
@@ -109,8 +112,7 @@ class _Parts:
         for directory, pattern in self.patterns:
             if path.is_relative_to(directory) and _matches(path.relative_to(directory), pattern):
                 return "embedded" if directory == self.own else f"embedded in {homes[directory]}"
-        # git names a submodule and not what is in it.
-        if path.is_dir() and any(place.is_relative_to(path) for place in self.directories):
+        if submodule and any(place.is_relative_to(path) for place in self.directories):
             return "a submodule with a part of it"
         if home is not None and home in self.directories and not _is_code(path):
             return "in its directory" if home == self.own else f"it imports {homes[home]}"

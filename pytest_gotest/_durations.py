@@ -7,16 +7,13 @@ Starts of processes are kept beside it, by home (see `_units.home`).
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from pytest_gotest._files import write_whole
+from pytest_gotest._files import named_after, write_whole
 from pytest_gotest._units import Costs, home
 
 _SPLIT = ".test_durations"  # where pytest-split keeps its own, by default
@@ -27,9 +24,8 @@ class Durations:
     """Those of one root directory. ``tests`` and ``starts`` are what this session saw."""
 
     def __init__(self, rootpath: Path, cache_dir: Path) -> None:
-        name = re.sub(r"[^\w.-]", "_", rootpath.name)[:40]
-        digest = hashlib.sha256(os.fsencode(rootpath)).hexdigest()[:16]
-        self.path = cache_dir / "durations" / f"{name}-{digest}.json"
+        name = named_after(rootpath, str(rootpath))
+        self.path = cache_dir / "durations" / f"{name}.json"
         self._starts_path = self.path.with_suffix(".starts.json")
         self._rootpath = rootpath
         self._tests: dict[str, float] = {}

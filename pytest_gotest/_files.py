@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
 from time import time as now
 
 _A_DAY = 86400.0
+
+
+def named_after(directory: str | os.PathLike[str], facts: str) -> str:
+    """A file name that people know as that of ``directory``, and no other ``facts`` have."""
+    name = re.sub(r"[^\w.-]", "_", os.path.basename(directory))[:40]
+    digest = hashlib.sha256(facts.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return f"{name}-{digest}"
 
 
 def write_whole(path: Path, content: bytes, *, time: int | None = None) -> None:

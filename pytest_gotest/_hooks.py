@@ -45,7 +45,7 @@ class GoHooks:
 
             _remote.keep_alive(_compat.xdist_gateway(config))
             config.args[:] = self.go.told.get("args") or config.args
-        elif getattr(config.option, "tx", None) and config.option.dist != "no":
+        elif self.go.controls_workers:
             from pytest_gotest._xdist import Controller
 
             cut = settings.isolate != "package"  # then all of a package is in one process

@@ -38,6 +38,9 @@ FIELDS = (
     "EmbedPatterns,TestEmbedPatterns,XTestEmbedPatterns"
 )
 
+LISTING = ("list", "-e", "-deps", "-test", f"-json={FIELDS}")
+"""The go command that tells it, without flags and packages."""
+
 _VERSION = 2
 UNSEEN = "unseen"
 
@@ -289,7 +292,7 @@ def module_files(first: Iterable[str]) -> frozenset[str]:
 def inputs(
     listed: Iterable[Mapping[str, Any]], modules: Iterable[str] = (), ldflags: Sequence[str] = ()
 ) -> dict[str, frozenset[str]]:
-    """Import path -> all that its test binary is made of, from `go list -e -deps -test -json=FIELDS`.
+    """Import path -> all that its test binary is made of, from what `LISTING` says.
 
     ``modules`` are the `module_files` of the build, ``ldflags`` those of CGO_LDFLAGS. Packages that go could not
     load whole are left out.

@@ -72,12 +72,6 @@ def _ssh_host(words: list[str]) -> str:
     return ""
 
 
-def is_here(spec: str) -> bool:
-    """Whether a spec as it is written is of a worker on this machine."""
-    keys = {part.partition("=")[0] for part in spec.split("//")}
-    return not keys & {"via", "ssh", "vagrant_ssh", "socket"}
-
-
 def reachable(spec: Any, group: Any) -> bool:
     """Whether another worker can be started there; asked when one was lost. Takes seconds, not minutes."""
     try:

@@ -53,11 +53,8 @@ class _Batch:
     members: list[Planned]
     plan: Plan
     acts: bool
+    runs_free: set[Test]
     lane: Lane | None = None  # of a free one that has begun
-
-    @property
-    def runs_free(self) -> set[Test]:
-        return {test for group in self.plan.groups for test in group} if self.plan.free else set()
 
 
 class Runner:
@@ -92,7 +89,6 @@ class Runner:
         self.plans: dict[str, Plan] = {}
         self._planned: dict[Test, Planned] = {}
         self._batches: dict[Test, _Batch] = {}  # the last that was announced with it
-        self._free: dict[Test, _Batch] = {}  # the same, of those that run free
         self._arrived = threading.Condition(threading.RLock())
         self._results: dict[Test, Result] = {}
         self._submitted: set[Test] = set()  # in a lane's hands, or through them
@@ -125,13 +121,11 @@ class Runner:
                 if plan.free and self._bundle and plan.groups:
                     plan.groups = [tuple(test for group in plan.groups for test in group)]
                 acts = any(planned.acts for planned in members)
-                batch = _Batch(package, members, plan, acts)
+                free = {test for group in plan.groups for test in group} if plan.free else set()
+                batch = _Batch(package, members, plan, acts, free)
                 self.plans.setdefault(package, plan)
-                for planned in members:
-                    self._batches[planned.test] = batch
-                    self._free.pop(planned.test, None)
-                self._free.update((test, batch) for test in batch.runs_free)
-                if plan.free and plan.groups and not acts:
+                self._batches.update((planned.test, batch) for planned in members)
+                if free and not acts:
                     self._queue.append(batch)
 
     @property
@@ -262,8 +256,8 @@ class Runner:
         if self._is_own(test):
             self._make_way(test.package)
             return self._start(test, env)
-        batch = self._free.get(test)
-        if batch is None:
+        batch = self._batches.get(test)
+        if batch is None or test not in batch.runs_free:
             return self._gated_lane(test, env)
         if batch.lane is None:
             self._make_way(test.package)

@@ -103,13 +103,10 @@ class UnitScheduling:
     def add_node_collection(self, node: Any, collection: Sequence[str]) -> None:
         if self.collection is None:
             self._collections[node] = list(collection)
-            self._workers[node].collected = True
-        elif list(collection) == self.collection:
-            self._workers[node].collected = True
-        else:
-            # One that replaces a lost worker, and finds other tests than there were.
-            self._differs(self.collection, node, collection)
-            node.shutdown()
+        elif self._differs(self.collection, node, collection):
+            node.shutdown()  # it was to replace a lost one
+            return
+        self._workers[node].collected = True
 
     def schedule(self) -> None:
         """All have collected; or one has that came later."""
@@ -121,17 +118,17 @@ class UnitScheduling:
 
     def _begin(self) -> bool:
         (first, collection), *others = self._collections.items()
-        same = [self._differs(collection, node, other, first) for node, other in others]
-        if any(same):
+        differ = [self._differs(collection, node, other, first) for node, other in others]
+        if any(differ):
             return False  # xdist ends the session: nothing is pending
         self.collection = collection
         self._seconds = _units.estimate(collection, self._costs)
         workers = min(self.numnodes, len(collection)) or 1
-        units = _units.plan_units(
+        self._units = _units.plan_units(
             collection, self._costs, workers if self._cut else 1, most=self._most
         )
-        self._units = units
-        self._ahead = min(_AHEAD, _AHEAD_PART * sum(unit.cost for unit in units) / workers)
+        work = sum(unit.cost for unit in self._units)
+        self._ahead = min(_AHEAD, _AHEAD_PART * work / workers)
         return True
 
     def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
@@ -158,7 +155,8 @@ class UnitScheduling:
         """
         worker = self._workers.pop(node)
         self._lost += bool(worker.pending)
-        self._collections.pop(node, None) if self.collection is None else None
+        if self.collection is None:
+            self._collections.pop(node, None)
         if not worker.pending:
             return None
         assert self.collection is not None
@@ -179,8 +177,7 @@ class UnitScheduling:
 
     def _first_of_all(self, indices: Iterable[int]) -> None:
         assert self.collection is not None
-        units = _units.regroup(self.collection, indices, self._costs)
-        self._units[:0] = units
+        self._units[:0] = _units.regroup(self.collection, indices, self._costs)
 
     # Feeding
 

@@ -17,7 +17,7 @@ from pytest_gotest import _changed, _compat
 from pytest_gotest._changed import Reached
 from pytest_gotest._flags import list_flags
 from pytest_gotest._git import Change
-from pytest_gotest._manifest import FIELDS, module_files
+from pytest_gotest._manifest import LISTING, module_files
 from pytest_gotest._manifest import inputs as manifest_inputs
 from pytest_gotest._nodes import GoItem
 from pytest_gotest._settings import Settings
@@ -64,9 +64,8 @@ def select(
                 continue
             why.setdefault(item.test.package, reason)
         selected.kept.append(item)
-    selected.summary = (
-        f"gotest: {len(why)} of {len(packages)} packages changed since {change.since}"
-    )
+    number = f"{len(why)} of {len(packages)} packages"
+    selected.summary = f"gotest: {number} changed since {change.since}"
     base = config.invocation_params.dir
     selected.reasons = [
         f"gotest: {name}: {os.path.relpath(reason.path, base)}: {reason.how}"
@@ -85,8 +84,8 @@ def _inputs(
             by_root.setdefault(package.root, []).append(package)
     found: dict[str, frozenset[str]] = {}
     for root, members in by_root.items():
-        arguments = ["list", "-e", "-deps", "-test", f"-json={FIELDS}", *list_flags(settings)]
-        done = toolchain.run([*arguments, *(package.pattern for package in members)], root)
+        patterns = [package.pattern for package in members]
+        done = toolchain.run([*LISTING, *list_flags(settings), *patterns], root)
         if not done.returncode:
             modules = module_files([toolchain.env(root).gowork, os.path.join(root, "go.mod")])
             found |= manifest_inputs(objects(done.stdout), modules)

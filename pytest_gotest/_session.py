@@ -31,7 +31,7 @@ from pytest_gotest._runner import Runner
 from pytest_gotest._settings import Settings
 from pytest_gotest._source import Kind, SourceFile, TestFunction
 from pytest_gotest._summary import Summary
-from pytest_gotest._tally import Tally
+from pytest_gotest._tally import Tally, packages
 from pytest_gotest._toolchain import Package, Toolchain, find_go
 from pytest_gotest._turns import Session
 
@@ -204,8 +204,7 @@ class GoSession:
             me = Session(self.run_id, _compat.worker_id(self.config))
             teller = Teller(me, self._alive, functools.partial(self._waiting, me), self._noted)
             self._builder = Builder(self.toolchain, self.settings, teller)
-            words = f"{len(selected)} package{'s' if len(selected) != 1 else ''}"
-            with self._noted("build", words):
+            with self._noted("build", packages(len(selected))):
                 self.built = self._builder.build(selected, everyone)
         else:
             self.built = Built()
@@ -229,6 +228,12 @@ class GoSession:
     @property
     def in_worker(self) -> bool:
         return hasattr(self.config, "workerinput")
+
+    @property
+    def controls_workers(self) -> bool:
+        """Whether xdist has others run the tests; with --tx alone this process does."""
+        option = self.config.option
+        return not self.in_worker and bool(getattr(option, "tx", None)) and option.dist != "no"
 
     def _make_runner(self, *, ahead: bool) -> Runner:
         option, isolate = self.config.option, self.settings.isolate

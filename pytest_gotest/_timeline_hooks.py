@@ -30,7 +30,7 @@ _MAIN, _CONTROLLER = "main", "controller"
 def start(config: pytest.Config, go: GoSession, file: Path) -> None:
     """Begin to note. Raises `pytest.UsageError` when ``file`` cannot be written."""
     go.recorder = Recorder()
-    noting = Noting(config, go.recorder)
+    noting = Noting(go.recorder, controls=go.controls_workers)
     if not go.in_worker:
         _try_to_write(file)
         config.pluginmanager.register(Gathering(config, noting, file), "gotest-timeline")
@@ -54,12 +54,9 @@ def _try_to_write(file: Path) -> None:
 class Noting:
     """In each process of the session."""
 
-    def __init__(self, config: pytest.Config, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, *, controls: bool) -> None:
         self.recorder = recorder
-        # xdist's controller collects nothing.
-        self.controls = bool(getattr(config.option, "tx", None)) and not hasattr(
-            config, "workerinput"
-        )
+        self.controls = controls  # xdist's controller collects nothing
         self.data: dict[str, Any] = {}
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)

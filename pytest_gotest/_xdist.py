@@ -10,6 +10,7 @@ from typing import Any
 
 import _pytest
 import pytest
+from execnet import XSpec
 
 from pytest_gotest import _compat, _cpus, _remote
 from pytest_gotest._durations import Durations
@@ -51,7 +52,7 @@ class Controller:
         own = os.environ.get("GOMAXPROCS")
         if own:
             return f"GOMAXPROCS {own} as set"
-        here = sum(number for number, spec in self._specs() if _remote.is_here(spec))
+        here = sum(number for number, spec in self._specs() if not _remote.host(XSpec(spec)))
         if not here:
             return "all workers on other machines"
         cpus = _cpus.available()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -73,6 +74,23 @@ def run_pytest(
     for line in record.read_text(encoding="utf-8").splitlines() if record.exists() else ():
         _add(outcome, json.loads(line))
     return outcome
+
+
+def start_pytest(
+    directory: Path | None, *args: str, env: dict[str, str] | None = None
+) -> subprocess.Popen[str]:
+    """``pytest --gotest ARGS`` with xdist, in a group of processes of its own, to be interrupted."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-p", "gotest", "-p", "xdist", "--gotest", *args],
+        cwd=directory,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        # Where the tests run in the background of a shell, it is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def _add(outcome: Outcome, report: dict[str, Any]) -> None:

@@ -17,7 +17,6 @@ from pytest_gotest._remote import (
     Project,
     difference,
     host,
-    is_here,
     keep_alive,
     reachable,
     split_paths,
@@ -40,7 +39,6 @@ from pytest_gotest._remote import (
 )
 def test_host(spec: str, expected: str) -> None:
     assert host(XSpec(spec)) == expected
-    assert is_here(spec) == (expected == "")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from gomodule import Module
-from running import Outcome, run_pytest
+from running import Outcome, run_pytest, start_pytest
 
 from pytest_gotest._cache import USED
 from pytest_gotest._toolchain import find_go
@@ -98,18 +98,8 @@ class Project(Module):
         )
 
     def start(self, word: str, *arguments: str, **env: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-p", "gotest", "-p", "xdist", "--gotest",
-             *self.arguments, *arguments],
-            cwd=self.root,
-            env={**self.environ, "WANT": word, **env},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-            # Where the tests run in the background of a shell, it is ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )  # fmt: skip
+        environ = {**self.environ, "WANT": word, **env}
+        process = start_pytest(self.root, *self.arguments, *arguments, env=environ)
         self.started.append(process)
         return process
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from running import gone
+from running import gone, start_pytest
 from shopping import Shop, verdicts
 
 TOGGLE = ("TestFirst", "TestSecond", "TestTable", "TestLast")
@@ -119,18 +119,7 @@ def pids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_ctrl_c_ends_the_session_and_all_that_it_started(
     shop: Shop, pids: Path, arguments: list[str]
 ) -> None:
-    process = subprocess.Popen(
-        [
-            sys.executable, "-m", "pytest", "-p", "gotest", "-p", "xdist", "--gotest", *shop.cache,
-            *arguments, "slow/slow_test.go::TestHang",
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        # Where the tests run in the background of a shell, it is ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    process = start_pytest(None, *shop.cache, *arguments, "slow/slow_test.go::TestHang")
     try:
         wait_for(lambda: pids.exists() or process.poll() is not None, "the test")
         os.killpg(process.pid, signal.SIGINT)

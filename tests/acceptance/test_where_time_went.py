@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from browser import browser
 from otlp import Receiver, attributes
-from running import Outcome, gone, run_pytest
+from running import Outcome, gone, run_pytest, start_pytest
 
 HOSTILE = "</script><script>document.title='taken'</script>é"
 Event = dict[str, Any]
@@ -156,7 +156,9 @@ def python_test(outcome: Outcome) -> str:
     return found
 
 
-@pytest.mark.parametrize("arguments", [[], ["-n2"], ["--gotest-engine=gotest"]], ids=str)
+@pytest.mark.parametrize(
+    "arguments", [[], ["-n2"], ["--tx", "2*popen"], ["--gotest-engine=gotest"]], ids=str
+)
 def test_each_test_is_there_once_with_its_phases_and_its_run(
     module: Module, arguments: list[str]
 ) -> None:
@@ -356,19 +358,11 @@ def test_an_interrupted_session_is_written(module: Module, arguments: list[str])
         """,
     )
     pid = module.root / "c" / "pid"
-    process = subprocess.Popen(
-        [
-            sys.executable, "-m", "pytest", "-p", "gotest", "-p", "xdist", "--gotest", "--gotest-isolate=gate",
-            "--gotest-timeline=timeline.json", *arguments, "c",
-        ],
-        cwd=module.root,
+    process = start_pytest(
+        module.root,
+        *("--gotest-isolate=gate", "--gotest-timeline=timeline.json", *arguments, "c"),
         env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    )
     try:
         until = time.monotonic() + 60
         while not pid.exists():
