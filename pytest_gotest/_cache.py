@@ -16,6 +16,7 @@ The other files, in `AGED`, are small; they go when nobody has used them for `OL
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import os
 import shutil
@@ -70,9 +71,7 @@ def hold(place: Path, mark: str = USED) -> Hold | None:
         try:
             fd = _open(place / mark)
         except FileNotFoundError:
-            if place.is_dir():
-                return None
-            continue  # evicted between the two
+            continue  # evicted between the two; it may be there again by now
         except OSError:
             return None
         try:
@@ -91,13 +90,19 @@ def hold(place: Path, mark: str = USED) -> Hold | None:
 
 
 def _open(mark: Path) -> int:
+    """FileNotFoundError is of the directory alone."""
     try:
         # For writing: NFS gives an exclusive lock for that alone (flock(2)).
         return os.open(mark, os.O_RDWR | os.O_CREAT, 0o666)
     except FileNotFoundError:
+        if mark.is_symlink():
+            raise OSError(errno.ELOOP, "a mark that leads nowhere", str(mark)) from None
         raise
-    except OSError:
-        return os.open(mark, os.O_RDONLY)
+    except OSError as refused:
+        try:
+            return os.open(mark, os.O_RDONLY)
+        except FileNotFoundError:
+            raise refused from None
 
 
 def sweep(place: Path, kept: Collection[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -145,6 +146,36 @@ def _locks() -> str:
         return Path("/proc/locks").read_text()
     except FileNotFoundError:
         pytest.skip("who waits for a lock only /proc/locks tells, and there is none here")
+
+
+def test_who_comes_while_it_is_evicted_and_made_again_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the race below seldom meets: the directory goes before its mark is opened, and comes again at once."""
+    place = tmp_path / "bin" / "m"
+    opened = _cache._open
+    turns = iter([True])
+
+    def late(mark: Path) -> int:
+        if not next(turns, False):
+            return opened(mark)
+        shutil.rmtree(place)
+        try:
+            return opened(mark)
+        finally:
+            place.mkdir()
+
+    monkeypatch.setattr(_cache, "_open", late)
+    held = hold(place)
+    assert held is not None
+    assert trim(tmp_path, 0) == Evicted()
+    held.release()
+
+
+def test_a_mark_that_leads_nowhere_is_no_lock(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / USED).symlink_to(tmp_path / "gone" / "mark")
+    assert hold(tmp_path / "m") is None
 
 
 def test_many_come_and_many_evict_at_once(tmp_path: Path) -> None:
