@@ -96,6 +96,7 @@ def write_line(config: pytest.Config, text: str, **markup: bool) -> None:
         elif reporter is not None:
             reporter.ensure_newline()
             reporter.write_line(text, **markup)
+            reporter.flush()  # in the log of a CI job too who waits is told so
 
 
 def worker_id(config: pytest.Config) -> str:

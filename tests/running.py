@@ -79,7 +79,12 @@ def run_pytest(
 def start_pytest(
     directory: Path | None, *args: str, env: dict[str, str] | None = None
 ) -> subprocess.Popen[str]:
-    """``pytest --gotest ARGS`` with xdist, in a group of processes of its own, to be interrupted."""
+    """``pytest --gotest ARGS`` with xdist, in a group of processes of its own, to be interrupted.
+
+    What it prints is buffered, as wherever output is not a terminal.
+    """
+    env = dict(os.environ if env is None else env)
+    env.pop("PYTHONUNBUFFERED", None)
     return subprocess.Popen(
         [sys.executable, "-m", "pytest", "-p", "gotest", "-p", "xdist", "--gotest", *args],
         cwd=directory,

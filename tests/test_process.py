@@ -152,9 +152,13 @@ def test_without_pidfd_the_end_is_polled_for(start: Start, monkeypatch: pytest.M
 
 
 STUBBORN = """
-import signal, time
+import os, signal, time
+
+def say(number, frame):
+    os.write(1, f"ignored {number}\\n".encode())  # print may be what the signal interrupts
+
 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
-    signal.signal(number, lambda number, frame: print("ignored", number, flush=True))
+    signal.signal(number, say)
 print("ready", flush=True)
 while True:
     time.sleep(60)

@@ -243,13 +243,23 @@ def test_a_module_that_cannot_be_read_is_an_error_with_gos_words(
         ("CGO_CFLAGS", "-O1"),
         ("CC", "clang"),
         ("PKG_CONFIG_PATH", "/x"),
-        ("PATH", "/nowhere"),
     ],
 )
 def test_a_fingerprint_tells_environments_apart(tmp_path: Path, name: str, value: str) -> None:
     environ = {**os.environ, "GOWORK": "off"}
     before = Toolchain(GO, environ).fingerprint(str(tmp_path))
     assert Toolchain(GO, {**environ, name: value}).fingerprint(str(tmp_path)) != before
+
+
+def test_a_fingerprint_tells_the_compilers_on_the_path_apart(tmp_path: Path) -> None:
+    compiler = tmp_path / "bin" / "gcc"
+    compiler.parent.mkdir()
+    compiler.write_text("#!/bin/sh\n")
+    compiler.chmod(0o755)
+    environ = {**os.environ, "GOWORK": "off", "PATH": "/nowhere"}
+    before = Toolchain(GO, environ).fingerprint(str(tmp_path))
+    environ["PATH"] = str(compiler.parent)
+    assert Toolchain(GO, environ).fingerprint(str(tmp_path)) != before
 
 
 @pytest.mark.parametrize("name", ["GOMAXPROCS", "GOTEST_X", "GOTRACEBACK", "LANG", "DATABASE_URL"])

@@ -87,7 +87,7 @@ SWITCHES = {
     "Tag": "x",
     "Race": "race",
     "Level": "amd64.v3 || arm64.v8.1",
-    "Experiment": "goexperiment.jsonv2",
+    "Experiment": "goexperiment.fieldtrack",
 }
 
 
@@ -263,7 +263,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "-ldflags in GOFLAGS": (environ(GOFLAGS="'-ldflags=-X example.com/m/a.Linked=two'"), " two "),
     "--gotest-race": (setting(race=True), "with Race"),
     "GOAMD64, GOARM64": (environ(GOAMD64="v3", GOARM64="v8.1"), "with Level"),
-    "GOEXPERIMENT": (environ(GOEXPERIMENT="jsonv2"), "with Experiment"),
+    "GOEXPERIMENT": (environ(GOEXPERIMENT="fieldtrack"), "with Experiment"),
     "the toolchain": (environ(GOTOOLCHAIN="go1.25.5"), "go1.25.5"),
     "the go line": (go_before("go 1.21"), "loop 3 3 3"),
     "a go.work": (
