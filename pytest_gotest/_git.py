@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,34 +18,92 @@ _BRANCHES = ("origin/main", "origin/master", "main", "master")
 class Change:
     """All that differs between a commit and the files as they are, untracked ones included, deleted ones as well.
 
-    ``since`` names the commit for people. ``paths`` are absolute; one of a submodule stands for all below it.
+    ``since`` names the commit for people. ``paths`` are absolute, with no link but in their last parts; one of a
+    submodule stands for all below it. A link to what differs, differs as well. ``ignored`` are files and
+    directories of which git does not tell whether they differ. All of it is below ``top``.
     """
 
     since: str
+    top: Path
     paths: tuple[Path, ...]
+    ignored: tuple[Path, ...] = ()
 
     def as_data(self, base: Path) -> dict[str, object]:
-        """For another process, perhaps on a machine where ``base`` is elsewhere."""
-        return {"since": self.since, "paths": [os.path.relpath(path, base) for path in self.paths]}
+        """For another process, perhaps on a machine where ``base`` is elsewhere. Names are bytes."""
+        base = _real(base)
+
+        def below(*paths: Path) -> list[bytes]:
+            return [os.fsencode(os.path.relpath(path, base)) for path in paths]
+
+        return {
+            "since": self.since,
+            "top": below(self.top),
+            "paths": below(*self.paths),
+            "ignored": below(*self.ignored),
+        }
 
     @classmethod
     def from_data(cls, data: dict[str, Any], base: Path) -> Change:
-        paths = (Path(os.path.normpath(base / path)) for path in data["paths"])
-        return cls(data["since"], tuple(paths))
+        base = _real(base)
+        top, paths, ignored = (
+            tuple(Path(os.path.normpath(base / os.fsdecode(name))) for name in data[kind])
+            for kind in ("top", "paths", "ignored")
+        )
+        return cls(data["since"], top[0], paths, ignored)
 
 
 def change(directory: Path, ref: str | None) -> Change:
     """Since ``ref``, or since the branch left the default one. Raises `ChangeError`."""
-    top = Path(os.fsdecode(_git(directory, "rev-parse", "--show-toplevel").rstrip(b"\n")))
+    top = _real(Path(os.fsdecode(_git(directory, "rev-parse", "--show-toplevel").rstrip(b"\n"))))
     commit, name = _commit(directory, ref) if ref else _fork(directory)
     # Renames as two names: the one that is gone matters too.
     differing = _git(
         top, "diff", "--name-only", "--no-renames", "--ignore-submodules=none", "-z", commit, "--"
     )
-    untracked = _git(top, "ls-files", "--others", "--exclude-standard", "-z")
-    names = dict.fromkeys([*differing.split(b"\0"), *untracked.split(b"\0")])
-    paths = tuple(top / os.fsdecode(found) for found in names if found)
-    return Change(f"{name} ({commit[:10]})", paths)
+    others = ("ls-files", "--others", "--exclude-standard", "-z")
+    untracked = _names(_git(top, *others))
+    names = dict.fromkeys([*_names(differing), *untracked])
+    paths = _with_links((top / found for found in names), _links(top, untracked))
+    ignored = _names(_git(top, *others, "--ignored", "--directory"))
+    return Change(
+        f"{name} ({commit[:10]})", top, tuple(paths), tuple(top / found for found in ignored)
+    )
+
+
+def _names(said: bytes) -> list[str]:
+    return [os.fsdecode(name) for name in said.split(b"\0") if name]
+
+
+def _links(top: Path, untracked: Iterable[str]) -> dict[Path, Path]:
+    """Symbolic links that git keeps or would keep, and what each leads to."""
+    tracked = _names(_git(top, "ls-files", "--stage", "-z"))
+    names = [entry.partition("\t")[2] for entry in tracked if entry.startswith("120000 ")]
+    links = [top / name for name in (*names, *untracked) if os.path.islink(top / name)]
+    return {link: _real(link) for link in links}
+
+
+def _with_links(paths: Iterable[Path], links: Mapping[Path, Path]) -> list[Path]:
+    """These, and each by all names that it has through ``links``."""
+    found = dict.fromkeys(paths)
+    waiting = list(found) if links else []
+    while waiting:
+        path = waiting.pop()
+        real = _real(path.parent) / path.name
+        for link, target in links.items():
+            if real.is_relative_to(target):
+                name = link / real.relative_to(target)
+            elif target.is_relative_to(real):
+                name = link
+            else:
+                continue
+            if name not in found:
+                found[name] = None
+                waiting.append(name)
+    return list(found)
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))  # unlike Path.resolve, of a circle of links too
 
 
 def _commit(directory: Path, ref: str) -> tuple[str, str]:

@@ -253,6 +253,8 @@ class GoHooks:
             self.config.workeroutput[TOLD] = summary.as_data()  # type: ignore[attr-defined]
             return
         self.summary.add(summary.as_data())
+        if self.summary.left_out and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+            session.exitstatus = pytest.ExitCode.OK  # as asked: nothing that changed has tests
         if self.summary.leftover and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if self.replay is not None:

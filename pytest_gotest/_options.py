@@ -86,6 +86,12 @@ OPTIONS = (
         cli=True,
     ),
     Option(
+        "changed-ignore",
+        "list",
+        "Files that --gotest-changed takes for no test's data unless they lie in its directory.",
+        metavar="PATTERN",
+    ),
+    Option(
         "timeline",
         "text",
         "Write where the time went: .json for Perfetto, .html as a page.",

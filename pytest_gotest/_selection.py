@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import ast
-import functools
+import fnmatch
 import os
-import sys
-import sysconfig
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from pytest_gotest import _changed, _compat
+from pytest_gotest import _changed, _compat, _imports
 from pytest_gotest._changed import Reached
-from pytest_gotest._flags import list_flags
+from pytest_gotest._flags import list_flags, user_overlay
 from pytest_gotest._git import Change
+from pytest_gotest._imports import Closure, Reach
 from pytest_gotest._manifest import LISTING, module_files
 from pytest_gotest._manifest import inputs as manifest_inputs
 from pytest_gotest._nodes import GoItem
@@ -24,6 +22,8 @@ from pytest_gotest._settings import Settings
 from pytest_gotest._toolchain import Package, Toolchain, objects
 
 _SETTINGS = ("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "pyproject.toml", "tox.ini", "setup.cfg")  # fmt: skip
+# Nobody's tests depend on these, unless they lie where tests look.
+_DOCUMENTATION = ("*.md", "*.rst", "*.adoc", "LICENSE*")
 
 
 @dataclass(slots=True)
@@ -47,13 +47,18 @@ def select(
     selected = Selected()
     items = list(items)
     packages = {item.test.package: item.package_ for item in items if isinstance(item, GoItem)}
+    inputs = _inputs(packages.values(), toolchain, settings)
+    harmless = _matcher([*_DOCUMENTATION, *settings.changed_ignore], config.rootpath)
+    foreign = _foreign(packages.values(), toolchain)
     by_go = _changed.reached(
         packages,
-        _inputs(packages.values(), toolchain, settings) if change.paths else {},
+        inputs,
         change.paths,
-        functools.cache(lambda name: _looks_outside(packages[name])),
+        unknown=[*change.ignored, *_elsewhere(inputs, [*foreign, change.top])],
+        beyond=_Beyond(foreign),
+        harmless=harmless,
     )
-    python = _Python(config, change.paths)
+    python = _Python(config, change, harmless)
     why: dict[str, Reached] = {}
     for item in items:
         reason = None
@@ -66,7 +71,7 @@ def select(
         selected.kept.append(item)
     number = f"{len(why)} of {len(packages)} packages"
     selected.summary = f"gotest: {number} changed since {change.since}"
-    base = config.invocation_params.dir
+    base = os.path.realpath(config.invocation_params.dir)
     selected.reasons = [
         f"gotest: {name}: {os.path.relpath(reason.path, base)}: {reason.how}"
         for name, reason in sorted(why.items())
@@ -77,13 +82,18 @@ def select(
 def _inputs(
     packages: Iterable[Package], toolchain: Toolchain, settings: Settings
 ) -> dict[str, frozenset[str]]:
-    """What go says that the test binaries are made of; nothing of packages that it cannot load whole."""
+    """What go says that the test binaries are made of; nothing of packages that it cannot load whole.
+
+    Nor of those that an overlay may make of other files.
+    """
     by_root: dict[str, list[Package]] = {}
     for package in packages:
         if not package.error:
             by_root.setdefault(package.root, []).append(package)
     found: dict[str, frozenset[str]] = {}
     for root, members in by_root.items():
+        if user_overlay(toolchain.env(root).goflags, settings.build_args):
+            continue
         patterns = [package.pattern for package in members]
         done = toolchain.run([*LISTING, *list_flags(settings), *patterns], root)
         if not done.returncode:
@@ -92,102 +102,152 @@ def _inputs(
     return found
 
 
-def _looks_outside(package: Package) -> bool:
-    try:
-        names = [name for name in os.listdir(package.directory) if name.endswith(".go")]
+def _foreign(packages: Iterable[Package], toolchain: Toolchain) -> list[Path]:
+    """Where what never changes lies: Go itself, and what was downloaded."""
+    envs = [toolchain.env(root) for root in {package.root for package in packages}]
+    places = {place for env in envs for place in (env.goroot, env.gomodcache) if place}
+    return [Path(os.path.realpath(place)) for place in sorted(places)]
+
+
+def _elsewhere(inputs: Mapping[str, Iterable[str]], known: Iterable[Path]) -> list[Path]:
+    """Directories of sources that are in none of the ``known`` places: in another repository, or in none."""
+    places = {
+        one.removeprefix("dir ")
+        for made_of in inputs.values()
+        for one in made_of
+        if one.startswith("dir ")
+    }
+    real = [Path(os.path.realpath(place)) for place in sorted(places)]
+    return [path for path in real if not any(path.is_relative_to(place) for place in known)]
+
+
+class _Beyond:
+    """Which source in a directory of the project looks beyond it."""
+
+    def __init__(self, foreign: list[Path]) -> None:
+        self._foreign = foreign
+        self._known: dict[tuple[Path, bool], str] = {}
+
+    def __call__(self, directory: Path, tests: bool) -> str:
+        if (directory, tests) not in self._known:
+            self._known[directory, tests] = self._look(directory, tests)
+        return self._known[directory, tests]
+
+    def _look(self, directory: Path, tests: bool) -> str:
+        if any(directory.is_relative_to(place) for place in self._foreign):
+            return ""
+        try:
+            names = sorted(name for name in os.listdir(directory) if name.endswith(".go"))
+            return next(
+                (
+                    name
+                    for name in names
+                    if (tests or not name.endswith("_test.go"))
+                    and _changed.looks_beyond((directory / name).read_bytes())
+                ),
+                "",
+            )
+        except OSError as error:
+            return str(error.filename or directory)
+
+
+def _matcher(patterns: Iterable[str], root: Path) -> Callable[[Path], bool]:
+    """Like .gitignore: a pattern without a slash is of any name in a path, another one of a path below ``root``."""
+    given = [pattern.strip("/") for pattern in patterns]
+    root = Path(os.path.realpath(root))
+
+    def matches(path: Path) -> bool:
+        relative = os.path.relpath(path, root)
+        names = relative.split(os.sep)
         return any(
-            _changed.looks_outside(Path(package.directory, name).read_bytes()) for name in names
+            fnmatch.fnmatchcase(relative, pattern) or fnmatch.fnmatchcase(relative, f"{pattern}/*")
+            if "/" in pattern
+            else any(fnmatch.fnmatchcase(name, pattern) for name in names)
+            for pattern in given
         )
-    except OSError:
-        return True
+
+    return matches
 
 
 class _Python:
-    """What of a change Go tests can see through pytest: its settings, conftest files and fixtures."""
+    """What of a change Go tests can see through pytest: its settings, plugins, conftest files and fixtures."""
 
-    def __init__(self, config: pytest.Config, changed: Sequence[Path]) -> None:
-        real = {Path(os.path.realpath(path)): path for path in changed}
+    def __init__(
+        self, config: pytest.Config, change: Change, harmless: Callable[[Path], bool]
+    ) -> None:
+        self._changed, self._ignored = change.paths, change.ignored
+        self._top = change.top
+        modules = config.getini("python_files")
+        # What a program or a reader may be after; Python's tests are run by pytest alone.
+        self._loose = [
+            path
+            for path in self._changed
+            if not harmless(path)
+            and not any(fnmatch.fnmatch(path.name, pattern) for pattern in modules)
+        ]
+        settings = {Path(os.path.realpath(config.rootpath / name)) for name in _SETTINGS}
+        settings |= {Path(os.path.realpath(config.inipath))} if config.inipath else set()
         self._everything: Reached | None = None
-        settings = {config.rootpath / name for name in _SETTINGS} | {config.inipath}
-        plugins = {
-            Path(os.path.realpath(file))
-            for plugin in config.pluginmanager.get_plugins()
-            if (file := getattr(plugin, "__file__", None)) and Path(file).name != "conftest.py"
-        }
-        for path, shown in real.items():
-            if shown in settings or path in settings:
-                self._everything = Reached(shown, "settings of pytest")
-            elif path in plugins:
-                self._everything = Reached(shown, "a plugin of pytest")
-        self._conftests = {
-            path.parent: shown for path, shown in real.items() if path.name == "conftest.py"
-        }
-        self._changed = {path: shown for path, shown in real.items() if path.suffix == ".py"}
+        for path in self._changed:
+            if path in settings:
+                self._everything = Reached(path, "settings of pytest")
+        self._conftests: dict[Path, Closure] = {}
+        for plugin in config.pluginmanager.get_plugins():
+            file = getattr(plugin, "__file__", None)
+            if not file or not _imports.is_own(file, change.top):
+                continue
+            module = self._closure(file, getattr(plugin, "__package__", None) or "")
+            if os.path.basename(file) == "conftest.py":
+                self._conftests[Path(os.path.realpath(file)).parent] = module
+            elif hit := self._hit(module):
+                self._everything = Reached(hit.path, f"a plugin of pytest: {hit.how}")
         self._below: dict[Path, Reached | None] = {}
-        self._imports: dict[str, frozenset[Path]] = {}
+        self._closures: dict[frozenset[tuple[str, str]], Reached | None] = {}
 
     def reaches(self, item: GoItem) -> Reached | None:
         if self._everything is not None:
             return self._everything
-        if not self._changed:
-            return None
         directory = Path(os.path.realpath(item.path.parent))
         if directory not in self._below:
-            above = (place for place in (directory, *directory.parents) if place in self._conftests)
-            place = next(above, None)
-            self._below[directory] = (
-                None if place is None else Reached(self._conftests[place], "fixtures and hooks")
-            )
+            self._below[directory] = self._above(directory)
         if found := self._below[directory]:
             return found
-        for file, package in _compat.fixture_files(item):
-            for path in self._files(file, package):
-                if path in self._changed:
-                    return Reached(self._changed[path], "a fixture's module, or imported by it")
+        files = frozenset(_compat.fixture_files(item))
+        if files not in self._closures:
+            module = _imports.union(self._closure(*one) for one in sorted(files))
+            hit = self._hit(module)
+            self._closures[files] = hit and Reached(hit.path, f"fixtures: {hit.how}")
+        return self._closures[files]
+
+    def _above(self, directory: Path) -> Reached | None:
+        """Of the conftest files: one that came or went, and all that runs unasked."""
+        for place in (directory, *directory.parents):
+            if place / "conftest.py" in self._changed:
+                return Reached(place / "conftest.py", "fixtures and hooks")
+            module = self._conftests.get(place)
+            if module is not None and module.acts and (hit := self._hit(module)):
+                return Reached(hit.path, f"{place.name}/conftest.py: {hit.how}")
         return None
 
-    def _files(self, first: str, package: str) -> frozenset[Path]:
-        """This file of a module, and those of all that it imports, and so on; without what is installed."""
-        if first not in self._imports:
-            seen: set[str] = set()
-            waiting = [(first, package)]
-            while waiting:
-                file, package = waiting.pop()
-                if file in seen or _is_installed(file):
-                    continue
-                seen.add(file)
-                for name in _imported(file, package):
-                    module = sys.modules.get(name)
-                    if origin := getattr(module, "__file__", None):
-                        waiting.append((origin, getattr(module, "__package__", None) or ""))
-            self._imports[first] = frozenset(Path(os.path.realpath(file)) for file in seen)
-        return self._imports[first]
+    def _closure(self, file: str, package: str) -> Closure:
+        return _imports.closure(file, package, self._top)
 
+    def _hit(self, module: Closure) -> Reached | None:
+        """What of the change is a part of a module, or may be used by it."""
+        if found := self._held(module):
+            return found
+        for path in self._loose if module.reach else ():
+            if module.reach is Reach.PROGRAMS:
+                return Reached(path, "programs are started there, which may use it")
+            if not _changed.is_code(path):
+                return Reached(path, "files are read there, and it may be one")
+        return None
 
-def _is_installed(file: str) -> bool:
-    places = ("stdlib", "platstdlib", "purelib", "platlib")
-    return "site-packages" in Path(file).parts or any(
-        Path(file).is_relative_to(sysconfig.get_path(place)) for place in places
-    )
-
-
-def _imported(file: str, package: str) -> Iterator[str]:
-    """Names of modules that a file imports, as far as its import statements say, and their parents'."""
-    try:
-        tree = ast.parse(Path(file).read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            above = package.split(".")[: len(package.split(".")) - node.level + 1]
-            origin = ".".join(
-                [*(above if node.level else ()), *([node.module] if node.module else ())]
-            )
-            names = [origin, *(f"{origin}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for name in names:
-            words = name.split(".")
-            yield from (".".join(words[: number + 1]) for number in range(len(words)))
+    def _held(self, module: Closure) -> Reached | None:
+        for path in self._changed:
+            if module.holds(path):
+                return Reached(path, "it is imported there")
+        for path in self._ignored:
+            if any(file.is_relative_to(path) for file in module.files):
+                return Reached(path, "it is imported there, and git does not keep it")
+        return None

@@ -406,14 +406,16 @@ class GoSession:
         # Without workers it was said when it was known.
         changed = self.told_of_change() if self.in_worker else []
         built = [asdict(self.tally)] if self.tally is not None else []
+        left_out = len(self._selected.dropped) if self._selected else 0
         if self.runner is None:
-            return Summary(changed=changed, built=built)
+            return Summary(changed=changed, left_out=left_out, built=built)
         binaries = self.built.binaries.items() if self.built else ()
         plain = [(package, binary.plain) for package, binary in binaries if binary.plain]
         starts = self.runner.starts().items()
         return Summary(
             ran=self.ran,
             changed=changed,
+            left_out=left_out,
             built=built,
             processes=self.runner.processes,
             restarted=self.runner.restarted,

@@ -35,6 +35,7 @@ class Settings:
     engine: str = "binary"
     replay: str | None = None
     changed: str | None = None  # since which commit; empty is the default branch's
+    changed_ignore: tuple[str, ...] = ()
     timeline: Path | None = None
     cache_dir: Path = Path()
     cache_limit: int | None = None
@@ -84,6 +85,7 @@ def read(config: pytest.Config) -> Settings:
         engine=got["engine"],
         replay=got["replay"],
         changed=got["changed"],
+        changed_ignore=tuple(got["changed-ignore"]),
         timeline=_timeline(got["timeline"], by_name["timeline"], config.invocation_params.dir),
         cache_dir=_cache_dir(got["cache-dir"], config.rootpath),
         cache_limit=parsed(

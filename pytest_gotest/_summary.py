@@ -16,7 +16,8 @@ class Summary:
 
     ``unsteered``: why test binaries took no orders -> packages. ``leftover``: what went wrong in packages whose last
     test never came. ``starts``: seconds until the first test could run, by `_units.home`. ``changed``: what
-    --gotest-changed chose and why, the same in all workers. ``built``: what the builds came to, as `Tally` has it.
+    --gotest-changed chose and why, and ``left_out`` how many it did not, the same in all workers. ``built``: what
+    the builds came to, as `Tally` has it.
     """
 
     ran: int = 0
@@ -26,6 +27,7 @@ class Summary:
     leftover: list[str] = field(default_factory=list)
     starts: dict[str, float] = field(default_factory=dict)
     changed: list[str] = field(default_factory=list)
+    left_out: int = 0
     built: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, given: dict[str, Any]) -> None:
@@ -38,6 +40,7 @@ class Summary:
             self.unsteered[why] = sorted({*self.unsteered.get(why, ()), *those})
         self.leftover += other.leftover
         self.changed = self.changed or other.changed
+        self.left_out = max(self.left_out, other.left_out)
         self.built += other.built
         for place, seconds in other.starts.items():
             self.starts[place] = max(seconds, self.starts.get(place, 0.0))

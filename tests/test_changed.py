@@ -6,10 +6,11 @@ import os
 import subprocess
 from pathlib import Path
 
+import execnet
 import pytest
 from running import need_git
 
-from pytest_gotest._changed import looks_outside, reached
+from pytest_gotest._changed import looks_beyond, reached
 from pytest_gotest._errors import ChangeError
 from pytest_gotest._git import Change, change
 from pytest_gotest._toolchain import Package
@@ -57,20 +58,27 @@ ALL = {"api", "store", "tool"}
         ("tool/go.mod", {"tool": "in its directory"}),
         ("Makefile", dict.fromkeys(ALL, "it is in no package's directory")),
         ("migrations/1.sql", dict.fromkeys(ALL, "it is in no package's directory")),
-        # Python's: see test_only_changed.
-        ("store/conftest.py", {}),
+        # Python's: see test_only_changed. A package's own tests may read it.
+        ("store/conftest.py", {"store": "in its directory"}),
         ("helpers.py", {}),
         ("store/testdata/script.py", {"store": "in its directory", "api": "it imports m/store"}),
         # A package that nothing here is made of.
         ("cmd/main.go", {}),
         ("../README.md", {}),
+        ("../deploy/x.yaml", {}),
+        ("docs/x.md", {}),
         ("store-old/x.go", {}),
+        # Headers that a cgo package of another directory may include.
+        ("include/x.h", dict.fromkeys(ALL, "it is in no package's directory")),
+        ("store/include/x.h", {"store": "in its directory", "api": "it imports m/store"}),
+        # Go's, but not of the package: as data.
+        ("store/ignored/x.go", {"store": "in its directory"}),
     ],
 )
 def test_what_a_file_is_for_a_package(root: Path, changed: str, expected: dict[str, str]) -> None:
     packages, inputs = project(root / "src")
     path = Path(os.path.normpath(root / "src" / changed))
-    found = reached(packages, inputs, [path])
+    found = reached(packages, inputs, [path], harmless=lambda path: path.suffix == ".md")
     assert {name.removeprefix("m/"): why.how for name, why in found.items()} == expected
     assert all(why.path == path for why in found.values())
 
@@ -81,8 +89,84 @@ def test_what_a_file_is_for_a_package(root: Path, changed: str, expected: dict[s
 def test_who_looks_around_is_reached_by_everything(root: Path, changed: str) -> None:
     packages, inputs = project(root / "src")
     path = Path(os.path.normpath(root / "src" / changed))
-    found = reached(packages, inputs, [path], lambda name: name == "m/tool")
-    assert found["m/tool"].how == "its tests look beyond their directory"
+    found = reached(
+        packages,
+        inputs,
+        [path],
+        beyond=lambda place, tests: "x_test.go" if tests and place.name == "tool" else "",
+    )
+    assert found["m/tool"].how == "x_test.go looks beyond its directory"
+    assert "m/free" not in found
+
+
+def test_a_helper_that_looks_around_does_so_for_all_who_import_it(root: Path) -> None:
+    packages, inputs = project(root)
+    asked = set()
+
+    def beyond(place: Path, tests: bool) -> str:
+        asked.add((place.name, tests))
+        return "golden.go" if place.name == "store" and not tests else ""
+
+    found = reached(packages, inputs, [root / "cmd" / "main.go"], beyond=beyond)
+    assert {name: why.how for name, why in found.items()} == {
+        "m/api": "golden.go looks beyond its directory",
+        "m/store": "golden.go looks beyond its directory",
+    }
+    assert asked >= {("api", True), ("store", False), ("tool", True)}
+    assert ("api", False) in asked  # of its own directory
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ("one.go", "its source"),
+        ("README", "in its directory"),
+        ("testdata/x", "in its directory"),
+        # It may read all that lies below it, other packages too.
+        ("configs/x.yaml", "below its directory"),
+        ("store/store.go", "below its directory"),
+        ("store/testdata/x", "below its directory"),
+    ],
+)
+def test_a_package_at_the_root(root: Path, changed: str, expected: str) -> None:
+    packages, inputs = project(root)
+    packages["m"] = Package("m", "m", str(root), str(root))
+    inputs["m"] = {f"file {root}/go.mod", f"dir {root}"}
+    found = reached(packages, inputs, [root / changed])
+    assert found["m"].how == expected
+    # What lies at the root in no package's directory is not the root's alone.
+    assert ("m/tool" in found) is (changed == "configs/x.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("store/gen.go", {"store": "its source", "api": "it imports m/store"}),
+        ("store/sql/two.sql", {"store": "embedded", "api": "embedded in m/store"}),
+        ("store/sql/", {"store": "embedded", "api": "embedded in m/store"}),
+        ("store/", {"store": "embedded", "api": "embedded in m/store"}),
+        ("tool/", {"tool": "a directory with a part of it"}),
+        ("tool/testdata/", {"tool": "in its testdata"}),
+        ("tool/testdata/out/", {"tool": "in its testdata"}),
+        ("tool/testdata/x.golden", {"tool": "in its testdata"}),
+        ("tool/__pycache__/", {}),
+        ("tool/coverage.out", {}),
+        ("node_modules/", {}),
+        (".env", {}),
+    ],
+)
+def test_what_git_ignores_may_have_changed(root: Path, name: str, expected: dict[str, str]) -> None:
+    packages, inputs = project(root)
+    path = root / name
+    if name.endswith("/"):
+        path.mkdir(parents=True)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    found = reached(packages, inputs, [], unknown=[path])
+    assert {one.removeprefix("m/"): why.how for one, why in found.items()} == {
+        one: f"{how}, and git does not keep it" for one, how in expected.items()
+    }
 
 
 def test_a_package_that_go_cannot_tell_of_runs(root: Path) -> None:
@@ -95,8 +179,11 @@ def test_a_package_that_go_cannot_tell_of_runs(root: Path) -> None:
 def test_a_submodule_stands_for_all_in_it(root: Path) -> None:
     packages, inputs = project(root / "sub")
     (root / "sub").mkdir()
-    assert {why.how for why in reached(packages, inputs, [root / "sub"]).values()} == {
-        "a submodule with a part of it"
+    found = reached(packages, inputs, [root / "sub"])
+    assert {name: why.how for name, why in found.items()} == {
+        "m/api": "embedded in m/store",
+        "m/store": "embedded",
+        "m/tool": "a directory with a part of it",
     }
 
 
@@ -127,8 +214,8 @@ def test_nothing_changed(root: Path) -> None:
         (b'fmt.Println("and so on..")', False),
     ],
 )
-def test_looks_outside(source: bytes, expected: bool) -> None:
-    assert looks_outside(source) is expected
+def test_looks_beyond(source: bytes, expected: bool) -> None:
+    assert looks_beyond(source) is expected
 
 
 # git
@@ -273,7 +360,65 @@ def test_a_shallow_clone_says_so(repository: Repository, root: Path) -> None:
         change(clone, None)
 
 
+def test_a_link_to_what_changed_has_changed(repository: Repository, root: Path) -> None:
+    repository.write("shared/data/x")
+    repository.write("shared/one.go")
+    repository.write("other/untouched")
+    for name, target in {
+        "a/testdata": "../shared/data",
+        "a/one.go": "../shared/one.go",
+        "b/data": "../a/testdata",
+        "b/nowhere": "../gone",
+        "b/itself": "itself",
+        "c/other": "../other",
+    }.items():
+        link = repository.root / name
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(target)
+    repository.commit()
+    repository.write("shared/data/x", "otherwise")
+    repository.write("shared/one.go", "otherwise")
+    assert repository.changed("HEAD") == {
+        "shared/data/x", "a/testdata/x", "b/data/x", "shared/one.go", "a/one.go",
+    }  # fmt: skip
+    # One that git does not know yet, and a link that leads elsewhere now.
+    (repository.root / "d").symlink_to("shared/data")
+    (repository.root / "c" / "other").unlink()
+    (repository.root / "c" / "other").symlink_to("../shared")
+    assert repository.changed("HEAD") == {
+        "shared/data/x", "a/testdata/x", "b/data/x", "shared/one.go", "a/one.go", "d", "d/x",
+        "c/other", "c/other/data/x", "c/other/one.go",
+    }  # fmt: skip
+
+
+def test_what_git_ignores(repository: Repository) -> None:
+    repository.write(".gitignore", "gen/\n*.log\n")
+    repository.write("deep/kept")
+    repository.commit()
+    repository.write("gen/x.go")
+    repository.write("deep/gen/y.go")
+    repository.write("same.log")
+    found = change(repository.root, None)
+    assert found.paths == ()
+    assert {path.relative_to(found.top).as_posix() for path in found.ignored} == {
+        "gen", "deep/gen", "same.log",
+    }  # fmt: skip
+
+
+def test_a_repository_reached_through_a_link(repository: Repository, root: Path) -> None:
+    repository.write("edited", "otherwise")
+    (root / "link").symlink_to(repository.root)
+    found = change(root / "link", None)
+    assert found.paths == (repository.root / "edited",)
+    assert Change.from_data(found.as_data(root / "link"), root / "link") == found
+
+
 def test_as_told_to_a_worker_elsewhere(root: Path) -> None:
-    one = Change("main (abc)", (root / "a" / "x.go", root.parent / "beside"))
-    there = Change.from_data(one.as_data(root), Path("/elsewhere/src"))
-    assert there == Change("main (abc)", (Path("/elsewhere/src/a/x.go"), Path("/elsewhere/beside")))
+    odd = os.fsdecode(b"\xff.txt")
+    one = Change("main (abc)", root, (root / "a" / odd, root.parent / "beside"), (root / "gen",))
+    data = one.as_data(root)
+    execnet.dumps(data)  # which refuses text that is not Unicode
+    there = Change.from_data(data, Path("/elsewhere/src"))
+    below = Path("/elsewhere/src")
+    paths = (below / "a" / odd, Path("/elsewhere/beside"))
+    assert there == Change("main (abc)", below, paths, (below / "gen",))

@@ -138,6 +138,7 @@ def repository(tmp_path: Path) -> Repository:
         ("go.sum", "", {STORE, API, TOOL}),
         ("conftest.py", "from helpers.clocks import clock\n\n", {STORE, API, TOOL}),
         ("store/conftest.py", "", {STORE}),
+        ("api/conftest.py", "", {API}),
         ("helpers/clocks.py", MODULE["helpers/clocks.py"] + "\n", {TOOL}),
         ("helpers/zones.py", "ZONE = 'Asia/Kathmandu'\n", {TOOL}),
         ("pytest.ini", "[pytest]\n", {STORE, API, TOOL}),
@@ -152,6 +153,189 @@ def test_what_a_change_reaches(
 ) -> None:
     repository.write(name, text)
     assert repository.ran() == expected
+
+
+LOOKS = """
+    package golden
+
+    import "runtime"
+
+    func Root() string { _, file, _, _ := runtime.Caller(0); return file }
+"""
+USES_GOLDEN = """
+    package tool
+
+    import (
+        "testing"
+
+        "example.com/shop/golden"
+    )
+
+    func TestTool(t *testing.T) { _ = golden.Root() }
+"""
+PLAIN_TOOL = 'package tool\n\nimport "testing"\n\nfunc TestTool(t *testing.T) {}\n'
+ROOT = "root_test.go::TestRoot"
+
+
+@pytest.mark.parametrize(
+    ("more", "changed", "expected"),
+    [
+        pytest.param(
+            {"golden/golden.go": LOOKS, "tool/tool_test.go": USES_GOLDEN},
+            "fake/fake_other.go",
+            {API, TOOL},
+            id="a helper looks beyond its directory for its users",
+        ),
+        pytest.param({}, "tool/snippets/x.go", {TOOL}, id="Go sources as data"),
+        pytest.param({}, "include/shop.h", {STORE, API, TOOL}, id="headers for cgo"),
+        pytest.param(
+            {"root_test.go": 'package shop\n\nimport "testing"\n\nfunc TestRoot(t *testing.T) {}\n'},
+            "configs/x.yaml",
+            {STORE, API, TOOL, ROOT},
+            id="beside a package at the root",
+        ),
+        pytest.param(
+            {"root_test.go": 'package shop\n\nimport "testing"\n\nfunc TestRoot(t *testing.T) {}\n'},
+            "store/store_test.go",
+            {STORE, ROOT},
+            id="below a package",
+        ),
+        pytest.param(
+            {
+                "conftest.py": """
+                    from helpers.clocks import clock
+                    from helpers.zones import ZONE
+
+                    def pytest_runtest_setup(item):
+                        assert ZONE
+                """
+            },
+            "helpers/zones.py",
+            {STORE, API, TOOL},
+            id="imported for a hook",
+        ),
+        pytest.param(
+            {
+                "conftest.py": """
+                    import pytest
+                    from helpers.clocks import clock
+
+                    @pytest.fixture(autouse=True)
+                    def dynamic(request):
+                        request.getfixturevalue("clock")
+                """
+            },
+            "helpers/zones.py",
+            {STORE, API, TOOL},
+            id="getfixturevalue",
+        ),
+        pytest.param(
+            {
+                "helpers/clocks.py": """
+                    import pytest
+
+                    @pytest.fixture
+                    def clock():
+                        from helpers import late
+                        return late.ZONE
+                """,
+                "helpers/late.py": "ZONE = 'UTC'\n",
+            },
+            "helpers/late.py",
+            {TOOL},
+            id="imported in a fixture's body",
+        ),
+        pytest.param(
+            {
+                "helpers/clocks.py": """
+                    import pytest
+                    from pathlib import Path
+
+                    @pytest.fixture
+                    def clock():
+                        return Path(__file__).parent.parent.parent.joinpath("deploy/zone.sql").read_text()
+                """,
+                "../deploy/zone.sql": "select 1",
+            },
+            "../deploy/zone.sql",
+            {TOOL},
+            id="a fixture reads what is outside the module",
+        ),
+        pytest.param(
+            {
+                "helpers/clocks.py": """
+                    import subprocess
+
+                    import pytest
+
+                    @pytest.fixture
+                    def clock():
+                        subprocess.run(["go", "run", "./cmd/clock"], check=True)
+                """,
+                "cmd/clock/main.go": "package main\n\nfunc main() {}\n",
+            },
+            "cmd/clock/main.go",
+            {TOOL},
+            id="a fixture runs a program of the module",
+        ),
+        pytest.param(
+            {".gitignore": "fake/\n", "tool/tool_test.go": PLAIN_TOOL},
+            "test_other.py",
+            {API},
+            id="git ignores a package",
+        ),
+        pytest.param({".gitignore": "zones.py\n"}, "test_other.py", {TOOL}, id="git ignores a module"),
+        pytest.param(
+            {"pytest.ini": "[pytest]\ngotest_changed_ignore =\n    deploy/\n    *.lock\n"},
+            "deploy/some/compose.yaml",
+            set(),
+            id="taken for nobody's",
+        ),
+        pytest.param(
+            {"pytest.ini": "[pytest]\ngotest_changed_ignore = *.golden\n"},
+            "tool/testdata/x.golden",
+            {TOOL},
+            id="a test's own data all the same",
+        ),
+        pytest.param({}, "docs/page.md", set(), id="documentation"),
+    ],
+)  # fmt: skip
+def test_in_doubt_more(
+    tmp_path: Path, more: dict[str, str], changed: str, expected: set[str]
+) -> None:
+    repository = Repository(tmp_path, {**MODULE, **more})
+    path = repository.root / changed
+    now = path.read_text() if path.exists() else ""
+    language = {".go": "\n// changed\n", ".py": "\n# changed\n"}.get(path.suffix, "\n")
+    if not now and path.suffix == ".go":
+        now = f"package {path.parent.name}\n"
+    repository.write(changed, now + language)
+    assert repository.ran() == expected
+
+
+def test_data_behind_a_link(tmp_path: Path) -> None:
+    repository = Repository(tmp_path, MODULE)
+    repository.write("store/testdata/x", "old")
+    link = repository.root / "api" / "testdata"
+    link.symlink_to("../tool/testdata")
+    generated = repository.root / "fake" / "more.go"
+    repository.write("generated/more.go.txt", "package fake\n")
+    generated.symlink_to("../generated/more.go.txt")
+    repository.commit()
+    repository.write("tool/testdata/golden.txt", "new")
+    assert repository.ran("--gotest-changed=HEAD") == {TOOL, API}
+
+
+def test_no_test_is_left_and_that_is_no_error(tmp_path: Path) -> None:
+    files = {name: text for name, text in MODULE.items() if name != "test_python.py"}
+    repository = Repository(tmp_path, files)
+    for arguments in ((), ("-n2",)):
+        outcome = repository.run("--gotest-changed", *arguments, plugins=("xdist",))
+        assert outcome.exitstatus == 0, outcome.output
+        assert outcome.items == {}
+        assert "gotest: 0 of 3 packages changed since main (" in outcome.output
+    # What other options leave out is still one.
+    assert repository.run("--gotest-changed", "-k", "nowhere").exitstatus == 5
 
 
 def test_nothing_changed_and_nothing_is_built(repository: Repository) -> None:
