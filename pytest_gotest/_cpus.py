@@ -24,6 +24,26 @@ def share(cpus: int, workers: int, index: int) -> int:
     return max(1, cpus // workers + (index % workers < cpus % workers))
 
 
+class Seats:
+    """Who has which share of each machine. Who comes for somebody lost gets the share that is free."""
+
+    def __init__(self) -> None:
+        self._taken: dict[str, list[object]] = {}
+
+    def take(self, machine: str, worker: object) -> int:
+        """The worker's index on its machine."""
+        seats = self._taken.setdefault(machine, [])
+        if None not in seats:
+            seats.append(None)
+        index = seats.index(None)
+        seats[index] = worker
+        return index
+
+    def leave(self, worker: object) -> None:
+        for seats in self._taken.values():
+            seats[:] = [None if one is worker else one for one in seats]
+
+
 def _limits(root: Path) -> Iterator[float]:
     """CPUs that each control group at or above this process's own allows (cgroups(7))."""
     try:

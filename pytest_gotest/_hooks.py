@@ -41,9 +41,9 @@ class GoHooks:
         self._left_out_of: dict[Path, bool] = {}
         settings = self.go.settings
         if self.go.in_worker:
-            from pytest_gotest import _remote
+            from pytest_gotest import _line
 
-            _remote.keep_alive(_compat.xdist_gateway(config))
+            _line.keep_alive(_compat.xdist_gateway(config))
             config.args[:] = self.go.told.get("args") or config.args
         elif self.go.controls_workers:
             from pytest_gotest._xdist import Controller

@@ -36,6 +36,7 @@ class _Worker:
     since: float = 0.0  # when it began with the first of it, by the scheduler's clock
     collected: bool = False
     lost: bool = False  # nothing can be sent to it any more
+    verdict: str = ""  # the test whose verdict it told last
 
     def free_at(self, now: float) -> float:
         return max(now, self.since + self.seconds)
@@ -138,6 +139,11 @@ class UnitScheduling:
         worker.seconds = max(0.0, worker.seconds - self._seconds[item_index])
         self._feed(node)
 
+    def note_verdict(self, node: Any, nodeid: str) -> None:
+        """What is left of this test on ``node`` is its tear-down."""
+        if node in self._workers:
+            self._workers[node].verdict = nodeid
+
     def mark_test_pending(self, item: str) -> None:
         """Run this one again; asked for by plugins when a worker was lost with it."""
         assert self.collection is not None
@@ -151,7 +157,7 @@ class UnitScheduling:
         """A worker is gone. What it held is for others, but for the test that it ran, which is returned.
 
         That of a worker on another host is run once more, if there will be another worker: the connection may have
-        been lost and not the worker.
+        been lost and not the worker. Not if its verdict is known: it was in its tear-down.
         """
         worker = self._workers.pop(node)
         self._lost += bool(worker.pending)
@@ -162,7 +168,8 @@ class UnitScheduling:
         assert self.collection is not None
         running, *left = worker.pending
         replaced = self._restarts is None or self._lost <= self._restarts
-        again = worker.remote and replaced and running not in self._lost_once
+        told = worker.verdict == self.collection[running]
+        again = worker.remote and replaced and not told and running not in self._lost_once
         if again:
             self._lost_once.add(running)
             left.insert(0, running)

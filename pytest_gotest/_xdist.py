@@ -12,12 +12,15 @@ import _pytest
 import pytest
 from execnet import XSpec
 
-from pytest_gotest import _compat, _cpus, _remote
+from pytest_gotest import _compat, _cpus, _line, _remote
+from pytest_gotest._checkout import Checkout
 from pytest_gotest._durations import Durations
 from pytest_gotest._errors import RemoteError
 from pytest_gotest._scheduling import UnitScheduling
 from pytest_gotest._session import TOLD
 from pytest_gotest._summary import Summary
+
+_PATIENCE = 30  # seconds for a proxy's answer
 
 
 class Controller:
@@ -37,12 +40,13 @@ class Controller:
         self._durations = durations
         self._summary = summary
         self._cut = cut
-        self._project = _remote.Project(config.invocation_params.dir)
+        self._checkout = Checkout(config.invocation_params.dir, config.rootpath)
         self._params = config.invocation_params
         self._paths, self._words = _remote.split_paths(
             config.args, self._params.args, self._params.dir
         )
-        self._seated: dict[str, int] = {}
+        self._seats = _cpus.Seats()
+        self._scheduler: UnitScheduling | None = None
         option = config.option
         for name in ("tx", "px"):
             setattr(option, name, _remote.with_signs_of_life(getattr(option, name, ())))
@@ -69,14 +73,25 @@ class Controller:
             specs.append((int(number), rest) if star and number.isdigit() else (1, given))
         return specs
 
+    @property
+    def _manager(self) -> Any:
+        session: Any = self.config.pluginmanager.get_plugin("dsession")
+        return session.nodemanager
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_setupnodes(self) -> None:
+        """Before there are workers, all there is are proxies (--px). Both ends of a connection have to notice its loss."""
+        for gateway in self._manager.group:
+            _line.keep_alive(gateway)
+            gateway.remote_exec(_line).waitclose(_PATIENCE)
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_newgateway(self, gateway: Any) -> None:
         """For a worker in another directory xdist would copy pytest there, and refuse every path (xdist#1081).
 
         pytest is there already, beside this plugin; and the paths reach the worker another way.
         """
-        session: Any = self.config.pluginmanager.get_plugin("dsession")
-        manager = session.nodemanager
+        manager = self._manager
         own = {Path(str(module.__file__)).resolve() for module in (pytest, _pytest)}
         manager.roots = [root for root in manager.roots if Path(root, "__init__.py") not in own]
         if gateway.spec.chdir and not manager.roots:
@@ -90,11 +105,11 @@ class Controller:
         One on another machine works on the same files.
         """
         self.config.invocation_params = self._params
-        for gateway in node.nodemanager.group:  # proxies (--px) as well
-            _remote.keep_alive(gateway)
-        if _remote.host(node.gateway.spec):
+        _line.keep_alive(node.gateway)
+        spec = node.gateway.spec
+        if _remote.host(spec) or spec.chdir:
             try:
-                self._project.check(node)
+                self._checkout.check(node, _remote.host(spec))
             except RemoteError as error:
                 raise pytest.UsageError(str(error)) from None
         index, workers = self._seat(node)
@@ -107,17 +122,17 @@ class Controller:
         }
 
     def _seat(self, node: Any) -> tuple[int, int]:
-        """Which of how many workers on its machine it is. Who replaces a lost one gets a number anew."""
+        """Which of how many workers on its machine it is."""
         place = _remote.host(node.gateway.spec)
         workers = sum(_remote.host(spec) == place for spec in node.nodemanager.specs)
-        index = self._seated[place] = self._seated.get(place, -1) + 1
+        index = self._seats.take(place, node)
         return index % max(1, workers), max(1, workers)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config) -> UnitScheduling | None:
         if config.getoption("dist") != "load":
             return None
-        return UnitScheduling(
+        self._scheduler = UnitScheduling(
             config,
             self._durations.read(),
             sum(number for number, _ in self._specs()),
@@ -126,6 +141,13 @@ class Controller:
             most=config.getoption("maxschedchunk"),
             say=lambda line: _compat.write_line(config, line, yellow=True),
         )
+        return self._scheduler
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        node = getattr(report, "node", None)
+        verdict = report.when == "call" or (report.when == "setup" and not report.passed)
+        if self._scheduler is not None and node is not None and verdict:
+            self._scheduler.note_verdict(node, report.nodeid)
 
     def _restarts(self) -> int | None:
         """As xdist counts them (xdist.dsession.get_default_max_worker_restart)."""
@@ -136,6 +158,7 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
+        self._seats.leave(node)
         if error:
             self._stay_here(node)
         output = getattr(node, "workeroutput", {}).get(TOLD)  # none of one that crashed
@@ -149,4 +172,5 @@ class Controller:
             words = f"gotest: {node.gateway.id} ({_remote.host(spec)}) is out of reach, "
             words += "a worker on this machine takes its place"
             _compat.write_line(self.config, words, yellow=True)
+            _remote.forget(node.gateway)
             node.gateway.spec = type(spec)("popen")

@@ -47,6 +47,7 @@ class Host:
     server: subprocess.Popen[bytes]
     spec: str
     line: subprocess.Popen[bytes] | None = None
+    inside: tuple[str, ...] = ()  # before a command that is to run on it
 
     def cut(self) -> None:
         """Nothing gets through any more, and nobody is told."""
@@ -130,7 +131,7 @@ def namespace(
             assert line.stdout.readline() == b"ready\n"
             inside = ("ip", "netns", "exec", name)
             with server(checkout, log, *inside, address=far, **env) as host:
-                host.line = line
+                host.line, host.inside = line, inside
                 yield host
         finally:
             _end(line)
@@ -139,8 +140,12 @@ def namespace(
 
 
 @contextmanager
-def sshd(base: Path, **env: str) -> Iterator[Path]:
-    """An SSH server for this user alone, on loopback. Gives the ssh_config by which it is the host "there"."""
+def sshd(base: Path, *, at: Host | None = None, **env: str) -> Iterator[Path]:
+    """An SSH server for this user alone, on loopback or on a host in a namespace.
+
+    Gives the ssh_config by which it is the host "there".
+    """
+    address = at.address if at else "127.0.0.1"
     base.mkdir()
     for key in ("host", "user"):
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(base / key)]
@@ -154,25 +159,32 @@ def sshd(base: Path, **env: str) -> Iterator[Path]:
     }
     settings = " ".join(f'"{name}={value}"' for name, value in variables.items())
     (base / "sshd_config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {base}/host\nPidFile {base}/pid\n"
+        f"Port {port}\nListenAddress {address}\nHostKey {base}/host\nPidFile {base}/pid\n"
         f"AuthorizedKeysFile {base}/authorized\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n"
         f"PasswordAuthentication no\nSetEnv {settings}\n"
     )
     (base / "ssh_config").write_text(
-        f"Host there\n  HostName 127.0.0.1\n  Port {port}\n  IdentityFile {base}/user\n"
+        f"Host there\n  HostName {address}\n  Port {port}\n  IdentityFile {base}/user\n"
         f"  StrictHostKeyChecking no\n  UserKnownHostsFile {base}/known\n  LogLevel ERROR\n"
     )
     if os.geteuid() == 0:
         os.makedirs("/run/sshd", exist_ok=True)  # which sshd insists on
     with (base / "log").open("wb") as log:
         process = subprocess.Popen(
-            ["/usr/sbin/sshd", "-D", "-e", "-f", str(base / "sshd_config")],
+            [
+                *(at.inside if at else ()),
+                "/usr/sbin/sshd",
+                "-D",
+                "-e",
+                "-f",
+                str(base / "sshd_config"),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
         )
     try:
-        _await_port("127.0.0.1", port)
+        _await_port(address, port)
         yield base / "ssh_config"
     finally:
         _end(process)

@@ -99,6 +99,17 @@ def test_share(cpus: int, workers: int, expected: list[int]) -> None:
     assert [_cpus.share(cpus, workers, index) for index in range(workers)] == expected
 
 
+def test_who_comes_for_a_lost_worker_has_its_seat() -> None:
+    seats = _cpus.Seats()
+    workers = [object() for _ in range(3)]
+    assert [seats.take("here", worker) for worker in workers] == [0, 1, 2]
+    assert seats.take("there", object()) == 0
+    seats.leave(workers[1])
+    seats.leave(object())
+    assert seats.take("here", object()) == 1
+    assert seats.take("here", object()) == 3
+
+
 def test_a_real_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A child in a control group of one CPU, of the kernel's first or second version."""
     monkeypatch.undo()

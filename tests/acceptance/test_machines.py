@@ -110,7 +110,8 @@ import os, time
 def test_waits():
     if os.environ.get("HERE"):
         return
-    open(os.environ["RAN"] + ".waits", "w").close()
+    with open(os.environ["RAN"] + ".waits", "w") as file:
+        file.write(str(os.getpid()))
     time.sleep(300)
 """
 
@@ -143,6 +144,54 @@ def test_a_worker_that_dies_over_there_loses_nothing(project: Project) -> None:
     assert set(outcome.items) == {*project.ids, "test_waits.py::test_waits"}
     assert "test_waits.py::test_waits among them" in outcome.output
     assert "is out of reach, a worker on this machine takes its place" in outcome.output
+
+
+WAITS_AFTER = """
+import os, time
+import pytest
+
+@pytest.fixture
+def tears_down_slowly():
+    yield
+    if not os.environ.get("HERE"):
+        open(os.environ["RAN"] + ".waits", "w").close()
+        time.sleep(300)
+
+def test_waits(tears_down_slowly):
+    with open(os.environ["RAN"] + ".called", "a") as file:
+        file.write("called ")
+"""
+
+
+def test_a_worker_that_dies_in_a_tear_down_over_there_counts_its_test_once(
+    project: Project,
+) -> None:
+    """Its verdict has come; that the tear-down did not end is an error of its own, as for a worker here."""
+    project.write("test_waits.py", WAITS_AFTER)
+    log = project.base / "far.log"
+    with server(checkout(project, "far"), log, RAN=str(project.log), HERE="") as far:
+        outcome = _when_it_waits(project, far.crash, "--dist=load", "--tx", far.spec)
+    assert outcome.exitstatus == 1, outcome.output
+    assert Path(f"{project.log}.called").read_text() == "called "
+    assert f"1 failed, {len(project.ids) + 1} passed" in outcome.output
+    assert "crashed while running 'test_waits.py::test_waits'" in outcome.output
+    assert project.runs == Counter(project.go_ids)
+
+
+def test_ssh_by_a_slow_and_lossy_line(project: Project) -> None:
+    need_namespaces()
+    need_sshd()
+    place = checkout(project, "far")
+    log = project.base / "far.log"
+    with (
+        namespace(4, place, log, delay=0.05, loss=0.01) as far,
+        sshd(project.base / "sshd", at=far, RAN=str(project.log)) as config,
+    ):
+        spec = f"ssh=there//ssh_config={config}//python={sys.executable}//chdir={place}"
+        outcome = project.run("--dist=load", "--tx", f"2*{spec}")
+    assert outcome.exitstatus == 0, outcome.output
+    assert set(outcome.items) == project.ids
+    assert project.runs == Counter(project.go_ids)
 
 
 def test_two_machines_behind_slow_and_lossy_lines(project: Project) -> None:
@@ -181,3 +230,49 @@ def test_a_line_that_is_cut_is_noticed(project: Project) -> None:
     assert set(outcome.items) == {*project.ids, "test_waits.py::test_waits"}
     assert "test_waits.py::test_waits among them" in outcome.output
     assert "is out of reach, a worker on this machine takes its place" in outcome.output
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def test_a_line_to_a_proxy_that_is_cut_is_noticed_at_both_ends(project: Project) -> None:
+    need_namespaces()
+    project.write("test_waits.py", WAITS)
+    log = project.base / "far.log"
+    place = checkout(project, "far")
+    with namespace(5, place, log, RAN=str(project.log), HERE="") as far:
+        where = far.spec.partition("//")[0]
+        outcome = _when_it_waits(
+            project,
+            far.cut,
+            *(
+                "--dist=load",
+                "--px",
+                f"{where}//id=first",
+                "--tx",
+                f"popen//via=first//chdir={place}",
+            ),
+        )
+        assert outcome.exitstatus == 0, outcome.output
+        assert set(outcome.items) == {*project.ids, "test_waits.py::test_waits"}
+        assert "is out of reach, a worker on this machine takes its place" in outcome.output
+        pid = int(Path(f"{project.log}.waits").read_text())
+        until = time.monotonic() + 120
+        while is_running(pid) and time.monotonic() < until:
+            time.sleep(0.1)
+        assert not is_running(pid)
+
+
+def test_another_checkout_on_this_machine_has_to_be_the_same(project: Project) -> None:
+    place = checkout(project, "beside")
+    outcome = project.run("--dist=load", "--tx", f"popen//chdir={place}")
+    assert outcome.exitstatus == 0, outcome.output
+    (place / "p0" / "p_test.go").unlink()
+    outcome = project.run("--dist=load", "--tx", f"popen//chdir={place}")
+    assert outcome.exitstatus == 4, outcome.output
+    assert "missing: p0/p_test.go" in outcome.output
