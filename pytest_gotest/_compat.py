@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO
@@ -126,6 +127,15 @@ def _xdist_worker(config: pytest.Config) -> Any:
     """xdist's part of a worker. Its class is not the one that can be imported: execnet runs the module's source."""
     plugins = config.pluginmanager.get_plugins()
     return next((one for one in plugins if type(one).__name__ == "WorkerInteractor"), None)
+
+
+def xdist_counted(config: pytest.Config, number: int) -> bool:
+    """Whether this number of workers for -n auto is xdist's own count; the environment or another plugin may give one."""
+    from xdist import plugin  # type: ignore[import-untyped]
+
+    if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
+        return False
+    return bool(number == plugin.pytest_xdist_auto_num_workers(config))
 
 
 def xdist_gateway(config: pytest.Config) -> Any:

@@ -8,12 +8,12 @@ import shutil
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_gotest import _compat, _session
-from pytest_gotest._durations import Durations
+from pytest_gotest._durations import Durations, WideSetUps
 from pytest_gotest._errors import GotestError
 from pytest_gotest._nodes import GoFile, GoItem, amend_report
 from pytest_gotest._replay_nodes import ReplayLog, spool
@@ -37,6 +37,7 @@ class GoHooks:
         self.replay: Path | None = None
         self.summary = Summary()
         self.durations = Durations(config.rootpath, self.go.settings.cache_dir)
+        self.wide = WideSetUps()
         self.controller: Controller | None = None  # with xdist, where workers run the tests
         self._left_out_of: dict[Path, bool] = {}
         settings = self.go.settings
@@ -217,6 +218,15 @@ class GoHooks:
         return (yield)
 
     @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> Generator[None, object, object]:
+        if fixturedef.scope == "function":
+            return (yield)
+        with self.wide.timed(fixturedef, request):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
         """Here and not in the item's own teardown, which an item that was skipped does not get."""
         try:
@@ -243,6 +253,7 @@ class GoHooks:
         report = yield
         if isinstance(item, GoItem):
             amend_report(item, call, report)
+        self.wide.tell(report)
         return report
 
     @pytest.hookimpl(trylast=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import pytest
 
 from pytest_gotest import _options
@@ -23,6 +25,20 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_gotest._hooks import GoHooks
 
         config.pluginmanager.register(GoHooks(config), "gotest-hooks")
+
+
+@pytest.hookimpl(optionalhook=True, wrapper=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> Generator[None, int, int]:
+    """No more workers for -n auto than there are CPUs: xdist knows nothing of control groups.
+
+    Here, for xdist asks before `pytest_configure`.
+    """
+    number = yield
+    if not _options.wanted(config):
+        return number
+    from pytest_gotest import _compat, _cpus
+
+    return min(number, _cpus.available()) if _compat.xdist_counted(config, number) else number
 
 
 @pytest.fixture(scope="package")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections import Counter
 from pathlib import Path
@@ -69,6 +70,17 @@ class Project:
             env={"RAN": str(self.log), **env},
             plugins=["xdist"],
         )
+
+    @property
+    def durations(self) -> Path:
+        """What is kept of how long tests took."""
+        (path,) = (self.base / "cache" / "durations").glob("project-????????????????.json")
+        return path
+
+    @property
+    def starts(self) -> dict[str, float]:
+        found: dict[str, float] = json.loads(self.durations.with_suffix(".starts.json").read_text())
+        return found
 
     @property
     def ran(self) -> list[tuple[str, int, int]]:

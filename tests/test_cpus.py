@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pytest_gotest import _cpus
+
+REAL = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {0}
+OWN = "PYTEST_XDIST_AUTO_NUM_WORKERS"
 
 
 @pytest.fixture(autouse=True)
@@ -110,10 +115,10 @@ def test_who_comes_for_a_lost_worker_has_its_seat() -> None:
     assert seats.take("here", object()) == 3
 
 
-def test_a_real_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A child in a control group of one CPU, of the kernel's first or second version."""
-    monkeypatch.undo()
-    if len(os.sched_getaffinity(0)) < 2:
+@pytest.fixture
+def one_cpu() -> Iterator[Path]:
+    """A control group of one CPU, of the kernel's first or second version."""
+    if len(REAL) < 2:
         pytest.skip("one CPU less than one CPU is none")
     name = f"gotest-{os.getpid()}"
     places = {
@@ -130,11 +135,80 @@ def test_a_real_limit(monkeypatch: pytest.MonkeyPatch) -> None:
                 (place / file).write_text(limit)
             except OSError:
                 continue
-            code = "from pytest_gotest import _cpus; print(_cpus.available())"
-            join = f'echo $$ > {place}/cgroup.procs && exec {sys.executable} -c "{code}"'
-            done = subprocess.run(["sh", "-c", join], capture_output=True, text=True, check=True)
-            assert done.stdout == "1\n"
+            yield place
             return
         finally:
             place.rmdir()
     pytest.skip("no control group can be made here: that takes root and a writable /sys/fs/cgroup")
+
+
+def run_in(
+    group: Path, *command: str, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> str:
+    """What the command prints, run by Python in this control group."""
+    join = f"echo $$ > {group}/cgroup.procs && exec {sys.executable} {shlex.join(command)}"
+    done = subprocess.run(["sh", "-c", join], stdout=subprocess.PIPE, text=True, cwd=cwd, env=env)
+    return done.stdout
+
+
+def test_a_real_limit(one_cpu: Path) -> None:
+    code = "from pytest_gotest import _cpus; print(_cpus.available())"
+    assert run_in(one_cpu, "-c", code) == "1\n"
+
+
+# How many workers -n auto is
+
+
+PYTHON_TESTS = "def test_one(): pass\ndef test_two(): pass\n"
+AUTO = ("-m", "pytest", "-p", "xdist", "-p", "gotest", "-n", "auto", "-v", ".")
+
+
+@pytest.fixture
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory of Python tests, for a pytest with no plugin but those named."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.delenv(OWN, raising=False)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "test_x.py").write_text(PYTHON_TESTS)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("options", "env", "expected"),
+    [
+        (["--gotest"], {}, 1),
+        (["--gotest", "--numprocesses=logical"], {}, 1),
+        (["--gotest"], {OWN: "3"}, 3),
+        ([], {}, len(REAL)),  # no Go tests are asked for: xdist's own
+    ],
+)
+def test_auto_is_no_more_workers_than_cpus_by_a_real_limit(
+    one_cpu: Path, alone: Path, options: list[str], env: dict[str, str], expected: int
+) -> None:
+    said = run_in(one_cpu, *AUTO, *options, cwd=alone, env={**os.environ, **env})
+    assert "2 passed" in said, said
+    assert f"created: {expected}/{expected} worker" in said, said
+
+
+def test_auto_is_what_a_conftest_says(
+    alone: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (alone / "conftest.py").write_text("def pytest_xdist_auto_num_workers(config): return 3\n")
+    monkeypatch.setattr(_cpus, "available", lambda: 1)
+    monkeypatch.chdir(alone)
+    config = pytester.parseconfig(str(alone), "-p", "xdist", "-p", "gotest", "--gotest", "-nauto")
+    assert config.hook.pytest_xdist_auto_num_workers(config=config) == 3
+
+
+@pytest.mark.parametrize("plugins", [("xdist", "gotest"), ("gotest", "xdist")])
+def test_auto_is_bounded_in_whatever_order_plugins_are_loaded(
+    alone: Path,
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    plugins: tuple[str, str],
+) -> None:
+    monkeypatch.setattr(_cpus, "available", lambda: 1)
+    monkeypatch.chdir(alone)
+    named = [word for name in plugins for word in ("-p", name)]
+    config = pytester.parseconfig(str(alone), *named, "--gotest", "-nauto")
+    assert config.hook.pytest_xdist_auto_num_workers(config=config) == 1

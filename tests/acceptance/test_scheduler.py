@@ -70,12 +70,7 @@ def test_the_longest_package_begins_first_once_durations_are_known(project: Proj
         "func TestSlow(t *testing.T) {\n\ttime.Sleep(300 * time.Millisecond)\n\tnote(t)\n}\n",
     )
     assert project.run("-n2").exitstatus == 0
-    (kept,) = [
-        path
-        for path in (project.base / "cache" / "durations").glob("project-*.json")
-        if ".starts" not in path.name
-    ]
-    durations = json.loads(kept.read_text())
+    durations = json.loads(project.durations.read_text())
     assert durations["p4/slow_test.go::TestSlow"] > 0.25
     assert project.ids <= durations.keys()
     outcome = project.run("-n2")
@@ -84,6 +79,67 @@ def test_the_longest_package_begins_first_once_durations_are_known(project: Proj
     for report in outcome.reports:
         first.setdefault(report["worker"], report["id"])
     assert any(name.startswith("p4/") for name in first.values()), first
+
+
+FIXTURES = """
+import time
+import pytest
+
+@pytest.fixture(scope="{scope}")
+def slow():
+    time.sleep(0.05)
+
+def test_one(slow):
+    pass
+
+def test_two(slow):
+    pass
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("-n2",)])
+def test_a_start_is_what_a_file_needs_once(project: Project, options: tuple[str, ...]) -> None:
+    shared = FIXTURES.format(scope="session").replace("slow", "shared").partition("def test")[0]
+    project.write("conftest.py", shared)
+    project.write("test_a.py", "def test_a(shared): pass")
+    project.write("test_b.py", "def test_b(shared): pass")
+    for scope in ("session", "module", "function"):
+        project.write(f"test_{scope}.py", FIXTURES.format(scope=scope))
+    project.write(
+        "p0/conftest.py",
+        FIXTURES.format(scope="package").replace("slow", "gotest_env").partition("def test")[0]
+        + "    return {}",
+    )
+    project.write("p0/__init__.py", "")
+    outcome = project.run(*options)
+    assert outcome.exitstatus == 0, outcome.output
+    starts = {place for place in project.starts if place.endswith(".py")}
+    # A session's fixture that a file defines is that file's; one of conftest.py is nobody's.
+    assert starts == {"test_session.py", "test_module.py"}
+    assert project.starts["p0"] >= 0.05
+    assert project.starts["p1"] > 0
+
+
+def test_a_crash_does_not_change_what_is_known(project: Project) -> None:
+    project.write("test_kill.py", KILLS.format(number=1))
+    project.write("test_fail.py", "def test_fail(absent): pass")
+    known = {"test_kill.py::test_kills_its_worker[0]": 7.0, "test_fail.py::test_fail": 8.0}
+    project.run("-n2", "test_python.py")
+    project.durations.write_text(json.dumps(known))
+    assert project.run("-n2").exitstatus == 1
+    kept = json.loads(project.durations.read_text())
+    assert known.items() <= kept.items()
+    assert "test_kill.py::test_after" in kept
+
+
+def test_with_each_a_test_takes_as_long_as_on_one_worker(project: Project) -> None:
+    outcome = project.run("-n2", "--dist=each", "test_python.py")
+    took: Counter[tuple[str, str]] = Counter()
+    for report in outcome.reports:
+        took[report["id"], report["worker"]] += report["duration"]
+    name = "test_python.py::test_one"
+    longest = max(took[name, worker] for worker in ("gw0", "gw1"))
+    assert json.loads(project.durations.read_text())[name] == pytest.approx(longest, abs=1e-6)
 
 
 KILLS = """
