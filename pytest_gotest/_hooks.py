@@ -221,6 +221,7 @@ class GoHooks:
     def pytest_fixture_setup(
         self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
     ) -> Generator[None, object, object]:
+        __tracebackhide__ = True  # one that fails shows itself, and not us
         if fixturedef.scope == "function":
             return (yield)
         with self.wide.timed(fixturedef, request):

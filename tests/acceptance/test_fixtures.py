@@ -128,6 +128,24 @@ def test_an_error_in_set_up_is_the_items_own_and_it_does_not_run(shop: Shop, log
     assert log.read_text().splitlines() == ["TestMain", "TestB"]
 
 
+@pytest.mark.parametrize("style", ["auto", "long", "short"])
+def test_a_wide_fixture_that_fails_shows_itself_alone(shop: Shop, style: str) -> None:
+    shop.write(
+        "order/conftest.py",
+        """
+import pytest
+
+@pytest.fixture(scope="session")
+def till():
+    raise RuntimeError("no till")
+""",
+    )
+    shop.write("order/test_till.py", "def test_till(till): pass")
+    result = shop.run("order/test_till.py", f"--tb={style}")
+    result.stdout.fnmatch_lines(["E*RuntimeError: no till"])
+    assert "_hooks.py" not in result.stdout.str()
+
+
 def test_an_error_in_tear_down_is_the_items_own(shop: Shop, log: Path) -> None:
     shop.write("order/conftest.py", FAILING.format(setup=False))
     result = shop.run("order/order_test.go")
