@@ -36,7 +36,6 @@ class _Worker:
     since: float = 0.0  # when it began with the first of it, by the scheduler's clock
     collected: bool = False
     lost: bool = False  # nothing can be sent to it any more
-    verdict: str = ""  # the test whose verdict it told last
 
     def free_at(self, now: float) -> float:
         return max(now, self.since + self.seconds)
@@ -46,7 +45,8 @@ class UnitScheduling:
     """`Scheduling` of xdist. ``numnodes`` workers are awaited before the first test is handed out.
 
     ``restarts`` is how many lost workers xdist replaces, if it counts them; ``cut``: a package may run in
-    several workers; ``most`` tests are in a unit, if given (--maxschedchunk); ``say`` gets a line for the user; ``clock`` tells seconds.
+    several workers; ``most`` tests are in a unit, if given (--maxschedchunk); ``told`` says whether a worker has told a
+    test's verdict; ``say`` gets a line for the user; ``clock`` tells seconds.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class UnitScheduling:
         restarts: int | None = None,
         cut: bool = True,
         most: int | None = None,
+        told: Callable[[Any, str], bool] = lambda node, item: False,
         say: Callable[[str], None] = lambda line: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -68,6 +69,7 @@ class UnitScheduling:
         self._restarts = restarts
         self._cut = cut
         self._most = max(1, most) if most is not None else None
+        self._told = told
         self._say = say
         self._clock = clock
         self._workers: dict[Any, _Worker] = {}
@@ -139,11 +141,6 @@ class UnitScheduling:
         worker.seconds = max(0.0, worker.seconds - self._seconds[item_index])
         self._feed(node)
 
-    def note_verdict(self, node: Any, nodeid: str) -> None:
-        """What is left of this test on ``node`` is its tear-down."""
-        if node in self._workers:
-            self._workers[node].verdict = nodeid
-
     def mark_test_pending(self, item: str) -> None:
         """Run this one again; asked for by plugins when a worker was lost with it."""
         assert self.collection is not None
@@ -168,7 +165,7 @@ class UnitScheduling:
         assert self.collection is not None
         running, *left = worker.pending
         replaced = self._restarts is None or self._lost <= self._restarts
-        told = worker.verdict == self.collection[running]
+        told = self._told(node, self.collection[running])
         again = worker.remote and replaced and not told and running not in self._lost_once
         if again:
             self._lost_once.add(running)

@@ -12,7 +12,7 @@ import _pytest
 import pytest
 from execnet import XSpec
 
-from pytest_gotest import _compat, _cpus, _line, _remote
+from pytest_gotest import _compat, _cpus, _line, _remote, _subtests
 from pytest_gotest._checkout import Checkout
 from pytest_gotest._durations import Durations
 from pytest_gotest._errors import RemoteError
@@ -46,7 +46,7 @@ class Controller:
             config.args, self._params.args, self._params.dir
         )
         self._seats = _cpus.Seats()
-        self._scheduler: UnitScheduling | None = None
+        self._verdicts: dict[Any, str] = {}  # the test whose verdict a worker told last
         option = config.option
         for name in ("tx", "px"):
             setattr(option, name, _remote.with_signs_of_life(getattr(option, name, ())))
@@ -132,22 +132,30 @@ class Controller:
     def pytest_xdist_make_scheduler(self, config: pytest.Config) -> UnitScheduling | None:
         if config.getoption("dist") != "load":
             return None
-        self._scheduler = UnitScheduling(
+        return UnitScheduling(
             config,
             self._durations.read(),
             sum(number for number, _ in self._specs()),
             restarts=self._restarts(),
             cut=self._cut,
             most=config.getoption("maxschedchunk"),
+            told=self._told,
             say=lambda line: _compat.write_line(config, line, yellow=True),
         )
-        return self._scheduler
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         node = getattr(report, "node", None)
-        verdict = report.when == "call" or (report.when == "setup" and not report.passed)
-        if self._scheduler is not None and node is not None and verdict:
-            self._scheduler.note_verdict(node, report.nodeid)
+        if node is not None and _is_verdict(report):
+            self._verdicts[node] = report.nodeid
+
+    def _told(self, node: Any, nodeid: str) -> bool:
+        """Whether all that is left of this test on ``node`` is its tear-down."""
+        return self._verdicts.get(node) == nodeid
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: Any) -> None:
+        if self._told(report.node, crashitem):
+            report.longrepr += ", in its teardown; the verdict of the test itself had come before"
 
     def _restarts(self) -> int | None:
         """As xdist counts them (xdist.dsession.get_default_max_worker_restart)."""
@@ -174,3 +182,10 @@ class Controller:
             _compat.write_line(self.config, words, yellow=True)
             _remote.forget(node.gateway)
             node.gateway.spec = type(spec)("popen")
+
+
+def _is_verdict(report: pytest.TestReport) -> bool:
+    """Of the test itself: not of one of its subtests, nor one for which it runs again (pytest-rerunfailures)."""
+    if _subtests.is_subtest(report) or report.outcome not in ("passed", "failed", "skipped"):
+        return False
+    return report.when == "call" or (report.when == "setup" and not report.passed)

@@ -279,20 +279,20 @@ def test_a_lost_connection_to_another_host_blames_nobody_the_first_time() -> Non
 
 
 def test_a_connection_lost_in_a_tear_down_is_told_and_nothing_runs_twice() -> None:
-    session = Session(ids_of(1, 3), 1, specs=[Spec(ssh="far")])
+    ids = ids_of(1, 3)
+    told = {("gw0", ids[0])}
+    session = Session(
+        ids,
+        1,
+        specs=[Spec(ssh="far")],
+        told=lambda node, item: (node.gateway.id, item) in told,
+    )
     session.start()
-    session.scheduler.note_verdict(session.nodes[0], session.ids[0])
     session.lose(session.nodes[0])
     assert session.crashed == session.ids[:1]  # what xdist reports of a worker lost in a tear-down
     while session.step():
         pass
     assert session.ran == Counter([1, 2])
-
-
-def test_a_verdict_of_a_worker_that_is_gone_is_nobody_s() -> None:
-    session = Session(ids_of(1, 3), 1)
-    session.start()
-    session.scheduler.note_verdict(Node("gw9"), session.ids[0])
 
 
 def test_where_no_worker_comes_after_it_the_lost_one_s_test_is_blamed() -> None:
