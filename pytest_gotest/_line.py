@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import gc
 import socket
-import threading
+import subprocess
 from typing import Any
 
 # Seconds: how long a connection may be silent before it is asked for a sign of life, how often, and how long
 # what was sent may stay unanswered. Who is lost is noticed within half a minute.
 IDLE, EVERY, UNANSWERED = 10, 5, 25
+_FAREWELL = 30  # seconds; a worker of execnet ends itself within 15
 
 
 def keep_alive(gateway: Any) -> None:
@@ -31,21 +32,24 @@ def keep_alive(gateway: Any) -> None:
                 sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _end_workers(gateway: Any) -> None:
-    """When a proxy's connection is gone, let the workers that it started have the end of their input.
+def _end_workers(_: object) -> None:
+    """The end of a proxy's connection is that of the workers it started.
 
-    execnet's socketserver holds their pipes and waits for the next connection: they would live as long as it does.
+    execnet would interrupt one of the threads that forward to them, and a server of it (socketserver) lives on and
+    holds their pipes: so would they.
     """
-    gateway.join()
     workers = [io.popen for io in gc.get_objects() if type(io).__name__ == "Popen2IOMaster"]
     for worker in workers:  # of execnet.gateway_io
         with contextlib.suppress(OSError):
             worker.stdin.close()
     for worker in workers:
-        worker.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            worker.wait(_FAREWELL)
 
 
 if __name__ == "__channelexec__":
     proxy = globals()["channel"].gateway
     keep_alive(proxy)
-    threading.Thread(target=_end_workers, args=(proxy,), daemon=True).start()
+    # execnet calls back when a channel ends, and all of them end with the connection.
+    watched = proxy.newchannel()
+    watched.setcallback(_end_workers, endmarker=None)

@@ -27,6 +27,11 @@ def _alive(part: str) -> str:
     return part
 
 
+def with_threads(proxies: Sequence[str]) -> list[str]:
+    """Specs of proxies, each of which can have several workers: xdist would give it a single thread for all it does."""
+    return [spec if "execmodel=" in spec else f"{spec}//execmodel=thread" for spec in proxies]
+
+
 def host(spec: Any) -> str:
     """What tells the machine of an execnet spec from others; empty is the controller's own."""
     if spec.via:

@@ -50,6 +50,7 @@ class Controller:
         option = config.option
         for name in ("tx", "px"):
             setattr(option, name, _remote.with_signs_of_life(getattr(option, name, ())))
+        option.px = _remote.with_threads(option.px)
 
     def shares(self) -> str:
         """For the header; other machines have other CPUs."""
