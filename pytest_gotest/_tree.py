@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import time
+import uuid
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 # Directories that tools and version control keep for themselves.
 _TOOLS = {
@@ -25,17 +28,24 @@ def matters(path: str) -> bool:
     return name in _NAMES or name.endswith(_SUFFIXES) or "testdata" in above
 
 
+def is_kept_by_tools(base: str, path: str) -> bool:
+    """Whether a file, named relative to ``base``, is in a directory that a tool made for itself."""
+    *above, _ = path.split("/")
+    return any(
+        _is_of_a_tool(os.path.join(base, *above[:depth]), name) for depth, name in enumerate(above)
+    )
+
+
+def _is_of_a_tool(directory: str, name: str) -> bool:
+    environment = os.path.join(directory, name, "pyvenv.cfg")
+    return name in _TOOLS or name.endswith("_cache") or os.path.exists(environment)
+
+
 def walk(base: str, root: str = ".") -> Iterator[str]:
-    """All such files of the directory ``root``, named relative to ``base`` as it is itself, with slashes."""
+    """All files of the directory ``root`` that matter, named relative to ``base`` as it is itself, with slashes."""
     top = os.path.join(base, root)
     for directory, names, files in os.walk(top):
-        names[:] = [
-            name
-            for name in names
-            if name not in _TOOLS
-            and not name.endswith("_cache")
-            and not os.path.exists(os.path.join(directory, name, "pyvenv.cfg"))
-        ]
+        names[:] = [name for name in names if not _is_of_a_tool(directory, name)]
         for name in files:
             if matters(os.path.relpath(os.path.join(directory, name), top).replace(os.sep, "/")):
                 path = os.path.join(root, os.path.relpath(directory, top), name)
@@ -45,18 +55,22 @@ def walk(base: str, root: str = ".") -> Iterator[str]:
 def digests(
     base: str, roots: Iterable[str], names: Iterable[str] = ()
 ) -> Iterator[tuple[str, str]]:
-    """Path and SHA-256 in hexadecimal of the files named, and of those that matter in ``roots``.
+    """Path and SHA-256 in hexadecimal of the files named, and of those that matter in ``roots``, as they are found.
 
-    All are relative to ``base``. The digest is empty for a file that cannot be read.
+    All are relative to ``base``, or absolute. The digest is empty for what is no file that can be read.
     """
-    paths = {*names}.union(*(walk(base, root) for root in roots))
-    for path in sorted(paths):
-        yield path, _digest(os.path.join(base, path))
+    seen = set()
+    for path in chain(names, chain.from_iterable(walk(base, root) for root in roots)):
+        if path not in seen:
+            seen.add(path)
+            yield path, _digest(os.path.join(base, path))
 
 
 def _digest(path: str) -> str:
     sha = hashlib.sha256()
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return ""  # a pipe would be waited for, and a device may never end
         with open(path, "rb") as file:
             while chunk := file.read(1 << 20):
                 sha.update(chunk)
@@ -65,24 +79,41 @@ def _digest(path: str) -> str:
     return sha.hexdigest()
 
 
-def _main() -> None:
-    """Hear where and what, say which plugin is installed and which directory this is, then digests now and then.
+def place(directory: str) -> str:
+    """What tells a directory from all others on all machines, by whatever path; empty if there is none."""
+    try:
+        found = os.stat(directory)
+    except OSError:
+        return ""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            machine = file.read().strip()
+    except OSError:
+        machine = f"{uuid.getnode():x}"
+    return f"{machine} {found.st_dev} {found.st_ino}"
 
-    Names are bytes: execnet's text is Unicode only. The end is None.
+
+def _main() -> None:
+    """Hear where; say which plugin is installed, and which place that is. Hear what; say digests, some every now and then.
+
+    Names are bytes: execnet's text is Unicode only. Nothing is to be done for None, and None is the end.
     """
     from importlib.metadata import PackageNotFoundError, version
 
     channel = globals()["channel"]  # execnet's
-    below, roots, names = channel.receive()
-    base = os.path.join(os.getcwd(), os.fsdecode(below))
+    base = os.path.normpath(os.path.join(os.getcwd(), os.fsdecode(channel.receive())))
     try:
         installed = version("pytest-gotest")
     except PackageNotFoundError:
         installed = ""
-    channel.send((installed, os.getcwd()))
+    channel.send((installed, os.fsencode(base), place(base)))
+    asked = channel.receive()
+    if asked is None:
+        return
+    roots, names = (map(os.fsdecode, each) for each in asked)
     found: dict[bytes, str] = {}
     said = time.monotonic()
-    for path, digest in digests(base, map(os.fsdecode, roots), map(os.fsdecode, names)):
+    for path, digest in digests(base, roots, names):
         found[os.fsencode(path)] = digest
         if time.monotonic() > said + _EVERY:
             channel.send(found)

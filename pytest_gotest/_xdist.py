@@ -110,7 +110,7 @@ class Controller:
         spec = node.gateway.spec
         if _remote.host(spec) or spec.chdir:
             try:
-                self._checkout.check(node, _remote.host(spec))
+                self._checkout.check(node)
             except RemoteError as error:
                 raise pytest.UsageError(str(error)) from None
         index, workers = self._seat(node)

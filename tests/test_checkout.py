@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,7 +83,7 @@ def node_in(directory: Path, group: Group) -> SimpleNamespace:
 
 
 def compare(here: Path, there: Path, group: Group, rootpath: Path | None = None) -> None:
-    Checkout(here, rootpath or here).check(node_in(there, group), "there")
+    Checkout(here, rootpath or here).check(node_in(there, group))
 
 
 def test_equal_trees_may_work(tmp_path: Path, group: Group) -> None:
@@ -140,7 +141,7 @@ def test_what_git_would_keep_is_compared_and_what_it_ignores_is_not(
     write(here, migrations__1_sql="new")
     with pytest.raises(RemoteError, match=r"missing: migrations/1\.sql") as caught:
         compare(here, there, group)
-    assert "what git ignores is not compared" in str(caught.value)
+    assert "what no test needs, have git ignore" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -192,22 +193,158 @@ def test_names_that_are_no_text(tmp_path: Path, group: Group) -> None:
     str(caught.value).encode()  # it can be printed
 
 
-def test_of_several_workers_in_one_place_one_is_asked(tmp_path: Path, group: Group) -> None:
+def test_a_directory_that_is_no_text(tmp_path: Path, group: Group) -> None:
+    here, there = trees(tmp_path, a_go="1")
+    odd = tmp_path / os.fsdecode(b"\xff")
+    there.rename(odd)
+    node = node_in(tmp_path, group)
+    enter = f"import os; os.chdir(os.fsdecode({os.fsencode(odd)!r}))"
+    node.gateway.remote_exec(enter).waitclose()
+    Checkout(here, here).check(node)
+    write(odd, a_go="2")
+    with pytest.raises(RemoteError, match=r"works in .*xff, which is not") as caught:
+        Checkout(here, here).check(node)
+    str(caught.value).encode()  # it can be printed
+
+
+def test_of_several_workers_in_one_directory_one_is_asked(tmp_path: Path, group: Group) -> None:
+    here, there = trees(tmp_path, a_go="1")
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "link").symlink_to(there)
+    checkout = Checkout(here, here)
+    checkout.check(node_in(there, group))
+    write(there, a_go="2")
+    checkout.check(node_in(there, group))
+    checkout.check(node_in(tmp_path / "link", group))
+    with pytest.raises(RemoteError):
+        checkout.check(node_in(tmp_path / "beside", group))
+    with pytest.raises(RemoteError):  # who was not the same is asked again
+        checkout.check(node_in(tmp_path / "beside", group))
+
+
+def test_each_interpreter_in_one_directory_has_the_plugin(
+    tmp_path: Path, group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
     here, there = trees(tmp_path, a_go="1")
     checkout = Checkout(here, here)
-    checkout.check(node_in(there, group), "there")
-    write(there, a_go="2")
-    checkout.check(node_in(there, group), "there")
-    with pytest.raises(RemoteError):
-        checkout.check(node_in(there, group), "another host")
+    checkout.check(node_in(there, group))
+    monkeypatch.setattr("pytest_gotest._checkout.__version__", "9.9.9")
+    with pytest.raises(RemoteError, match=r"has 9\.9\.9"):
+        checkout.check(node_in(there, group))
+
+
+def test_one_s_own_directory_is_the_same(
+    tmp_path: Path, group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_tree, "digests", None)
+    Checkout(tmp_path, tmp_path).check(node_in(tmp_path, group))
 
 
 def test_a_machine_that_says_nothing(
     tmp_path: Path, group: Group, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, there = trees(tmp_path, a_go="1")
-    os.mkfifo(there / "b.go")  # whoever reads it waits
+    node = node_in(there, group)
+    pid = node.gateway.remote_exec("import os; channel.send(os.getpid())").receive()
     monkeypatch.setattr("pytest_gotest._checkout._PATIENCE", 0.5)
-    with pytest.raises(RemoteError, match=r"which files it has and did not answer for 0\.5 s"):
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(RemoteError, match=r"which files it has and did not answer for 0\.5 s"):
+            Checkout(here, here).check(node)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_a_machine_that_is_lost_meanwhile(tmp_path: Path, group: Group) -> None:
+    here, there = trees(tmp_path, a_go="1")
+    node = node_in(there, group)
+    node.gateway.remote_exec("import os; os._exit(1)")
+    with pytest.raises(RemoteError, match="was asked which files it has and failed"):
+        Checkout(here, here).check(node)
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, group: Group) -> None:
+    here, there = trees(tmp_path, testdata__x="1")
+    for tree in (here, there):
+        os.mkfifo(tree / "testdata" / "pipe")
+        (tree / "testdata" / "zeros").symlink_to("/dev/zero")
+    compare(here, there, group)
+
+
+def test_what_tools_keep_is_not_compared_where_git_does_not_ignore_it(
+    tmp_path: Path, group: Group
+) -> None:
+    need_git()
+    here, there = trees(tmp_path, a_go="1")
+    subprocess.run(["git", "init", "-q"], cwd=here, check=True)
+    write(here, p__env__pyvenv_cfg="", p__env__bin__python="")
+    for directory in ("__pycache__", ".tox", "p/node_modules", ".mypy_cache"):
+        (here / directory).mkdir()
+        (here / directory / "x").write_text("a tool's")
+    compare(here, there, group)
+    (here / "__pycache__" / "kept").write_text("by whoever wanted that")
+    subprocess.run(["git", "add", "__pycache__/kept"], cwd=here, check=True)
+    with pytest.raises(RemoteError, match="missing: __pycache__/kept"):
         compare(here, there, group)
-    os.close(os.open(there / "b.go", os.O_RDWR | os.O_NONBLOCK))
+
+
+def test_data_of_a_submodule_is_compared(tmp_path: Path, group: Group) -> None:
+    need_git()
+
+    def git(directory: Path, *words: str) -> None:
+        settings = [
+            *("-c", "user.name=x", "-c", "user.email=x", "-c", "protocol.file.allow=always")
+        ]
+        subprocess.run(["git", *settings, *words], cwd=directory, check=True)
+
+    here, there = trees(tmp_path, a_go="1", sub__data_sql="1")
+    data = tmp_path / "data"
+    write(data, data_sql="1")
+    git(data, "init", "-q")
+    git(data, "add", ".")
+    git(data, "commit", "-qm", "data")
+    git(here, "init", "-q")
+    (here / "sub" / "data.sql").unlink()
+    (here / "sub").rmdir()
+    git(here, "submodule", "--quiet", "add", str(data), "sub")
+    write(there, _gitmodules=(here / ".gitmodules").read_text())
+    compare(here, there, group)
+    write(there, sub__data_sql="2")
+    with pytest.raises(RemoteError, match=r"changed: sub/data\.sql"):
+        compare(here, there, group)
+
+
+def test_a_root_directory_beside_where_pytest_was_started(tmp_path: Path, group: Group) -> None:
+    here, there = trees(tmp_path, start__a_py="1", other__conftest_py="1")
+    compare(here / "start", there / "start", group, here / "other")
+    write(there, other__conftest_py="2")
+    with pytest.raises(RemoteError, match=r"changed: \.\./other/conftest\.py"):
+        compare(here / "start", there / "start", group, here / "other")
+
+
+def test_a_module_with_an_absolute_path_is_that_one_everywhere(
+    tmp_path: Path, group: Group
+) -> None:
+    """Here it is this machine's own, wherever the other checkout is."""
+    write(tmp_path / "lib", go_mod="module example.com/lib\n", lib_go="package lib\n")
+    text = f'module m\n\nreplace example.com/lib => "{tmp_path}/lib"\n'
+    write(tmp_path / "here", go_mod=text)
+    write(tmp_path / "some" / "where" / "there", go_mod=text)
+    compare(tmp_path / "here", tmp_path / "some" / "where" / "there", group)
+
+
+def test_go_work_can_be_named_in_the_environment(
+    tmp_path: Path, group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = trees(
+        tmp_path,
+        m__go_mod="module m\n",
+        build__go_work="go 1.22\n\nuse ../m\n\nuse ../lib\n",
+        lib__go_mod="module lib\n",
+        lib__lib_go="package lib\n",
+    )
+    monkeypatch.setenv("GOWORK", str(here / "build" / "go.work"))
+    compare(here / "m", there / "m", group)
+    write(there, lib__lib_go="package other\n")
+    with pytest.raises(RemoteError, match=r"changed: \.\./lib/lib\.go"):
+        compare(here / "m", there / "m", group)
