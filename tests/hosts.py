@@ -162,6 +162,8 @@ def sshd(base: Path, *, at: Host | None = None, **env: str) -> Iterator[Path]:
         f"Port {port}\nListenAddress {address}\nHostKey {base}/host\nPidFile {base}/pid\n"
         f"AuthorizedKeysFile {base}/authorized\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n"
         f"PasswordAuthentication no\nSetEnv {settings}\n"
+        # Who is behind a line that was cut is ended, as far as that is for sshd to do.
+        "ClientAliveInterval 5\nClientAliveCountMax 3\n"
     )
     (base / "ssh_config").write_text(
         f"Host there\n  HostName {address}\n  Port {port}\n  IdentityFile {base}/user\n"

@@ -258,18 +258,24 @@ def ends(pid: int) -> bool:
         os.close(handle)
 
 
-def test_a_line_to_a_proxy_that_is_cut_is_noticed_at_both_ends(project: Project) -> None:
+@pytest.mark.parametrize("by", ["socket", "ssh"])
+def test_a_line_to_a_proxy_that_is_cut_is_noticed_at_both_ends(project: Project, by: str) -> None:
     need_namespaces()
     project.write("test_waits.py", WAITS)
     log = project.base / "far.log"
     place = checkout(project, "far")
-    with namespace(5, place, log, RAN=str(project.log), HERE="") as far:
-        where = far.spec.partition("//")[0]
+    with ExitStack() as stack:
+        far = stack.enter_context(namespace(5, place, log, RAN=str(project.log), HERE=""))
+        proxy = far.spec.partition("//")[0]
+        if by == "ssh":
+            need_sshd()
+            ssh = sshd(project.base / "sshd", at=far, RAN=str(project.log))
+            proxy = f"ssh=there//ssh_config={stack.enter_context(ssh)}//python={sys.executable}"
         outcome = _when_it_waits(
             project,
             far.cut,
-            "--dist=load",
-            *("--px", f"{where}//id=first", "--tx", f"popen//via=first//chdir={place}"),
+            *("--dist=load", "--px", f"{proxy}//id=first"),
+            *("--tx", f"popen//via=first//python={sys.executable}//chdir={place}"),
         )
         assert outcome.exitstatus == 0, outcome.output
         assert set(outcome.items) == {*project.ids, "test_waits.py::test_waits"}
