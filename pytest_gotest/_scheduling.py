@@ -6,6 +6,7 @@ it holds fewer than two, and told to shut down when nothing is left.
 
 from __future__ import annotations
 
+import enum
 import heapq
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -24,6 +25,14 @@ from pytest_gotest._units import Costs, Unit
 _AHEAD = 0.05
 _AHEAD_PART = 0.02
 _SHOWN = 20  # tests of a difference
+
+
+class Told(enum.Enum):
+    """What a worker has reported of a test."""
+
+    NOTHING = enum.auto()
+    VERDICT = enum.auto()  # and is in its tear-down
+    ALL = enum.auto()
 
 
 @dataclass(slots=True, eq=False)
@@ -45,8 +54,8 @@ class UnitScheduling:
     """`Scheduling` of xdist. ``numnodes`` workers are awaited before the first test is handed out.
 
     ``restarts`` is how many lost workers xdist replaces, if it counts them; ``cut``: a package may run in
-    several workers; ``most`` tests are in a unit, if given (--maxschedchunk); ``told`` says whether a worker has told a
-    test's verdict; ``say`` gets a line for the user; ``clock`` tells seconds.
+    several workers; ``most`` tests are in a unit, if given (--maxschedchunk); ``told`` says what a worker has
+    reported of a test; ``say`` gets a line for the user; ``clock`` tells seconds.
     """
 
     def __init__(
@@ -58,7 +67,7 @@ class UnitScheduling:
         restarts: int | None = None,
         cut: bool = True,
         most: int | None = None,
-        told: Callable[[Any, str], bool] = lambda node, item: False,
+        told: Callable[[Any, str], Told] = lambda node, item: Told.NOTHING,
         say: Callable[[str], None] = lambda line: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -154,7 +163,8 @@ class UnitScheduling:
         """A worker is gone. What it held is for others, but for the test that it ran, which is returned.
 
         That of a worker on another host is run once more, if there will be another worker: the connection may have
-        been lost and not the worker. Not if its verdict is known: it was in its tear-down.
+        been lost and not the worker. If its verdict is known it was in its tear-down, and does not run again; if that is
+        over as well, nothing is wrong with it.
         """
         worker = self._workers.pop(node)
         self._lost += bool(worker.pending)
@@ -166,7 +176,8 @@ class UnitScheduling:
         running, *left = worker.pending
         replaced = self._restarts is None or self._lost <= self._restarts
         told = self._told(node, self.collection[running])
-        again = worker.remote and replaced and not told and running not in self._lost_once
+        again = worker.remote and replaced and running not in self._lost_once
+        again = again and told is Told.NOTHING
         if again:
             self._lost_once.add(running)
             left.insert(0, running)
@@ -177,7 +188,7 @@ class UnitScheduling:
             words += f"from {node.gateway.id} {wait} for another worker"
             self._say(words + (f", {self.collection[running]} among them" if again else ""))
         self._feed_all()
-        return None if again else self.collection[running]
+        return None if again or told is Told.ALL else self.collection[running]
 
     def _first_of_all(self, indices: Iterable[int]) -> None:
         assert self.collection is not None

@@ -16,7 +16,7 @@ from pytest_gotest import _compat, _cpus, _line, _remote, _subtests
 from pytest_gotest._checkout import Checkout
 from pytest_gotest._durations import Durations
 from pytest_gotest._errors import RemoteError
-from pytest_gotest._scheduling import UnitScheduling
+from pytest_gotest._scheduling import Told, UnitScheduling
 from pytest_gotest._session import TOLD
 from pytest_gotest._summary import Summary
 
@@ -46,7 +46,7 @@ class Controller:
             config.args, self._params.args, self._params.dir
         )
         self._seats = _cpus.Seats()
-        self._verdicts: dict[Any, str] = {}  # the test whose verdict a worker told last
+        self._heard: dict[Any, tuple[str, Told]] = {}  # the last test of each worker
         option = config.option
         for name in ("tx", "px"):
             setattr(option, name, _remote.with_signs_of_life(getattr(option, name, ())))
@@ -146,16 +146,16 @@ class Controller:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         node = getattr(report, "node", None)
-        if node is not None and _is_verdict(report):
-            self._verdicts[node] = report.nodeid
+        if node is not None and not _subtests.is_subtest(report):
+            self._heard[node] = report.nodeid, _told(report)
 
-    def _told(self, node: Any, nodeid: str) -> bool:
-        """Whether all that is left of this test on ``node`` is its tear-down."""
-        return self._verdicts.get(node) == nodeid
+    def _told(self, node: Any, nodeid: str) -> Told:
+        last, told = self._heard.get(node, ("", Told.NOTHING))
+        return told if last == nodeid else Told.NOTHING
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: Any) -> None:
-        if self._told(report.node, crashitem):
+        if self._told(report.node, crashitem) is Told.VERDICT:
             report.longrepr += ", in its teardown; the verdict of the test itself had come before"
 
     def _restarts(self) -> int | None:
@@ -185,8 +185,9 @@ class Controller:
             node.gateway.spec = type(spec)("popen")
 
 
-def _is_verdict(report: pytest.TestReport) -> bool:
-    """Of the test itself: not of one of its subtests, nor one for which it runs again (pytest-rerunfailures)."""
-    if _subtests.is_subtest(report) or report.outcome not in ("passed", "failed", "skipped"):
-        return False
-    return report.when == "call" or (report.when == "setup" and not report.passed)
+def _told(report: pytest.TestReport) -> Told:
+    if report.outcome not in ("passed", "failed", "skipped"):
+        return Told.NOTHING  # the test runs again (pytest-rerunfailures)
+    if report.when == "setup" and report.passed:
+        return Told.NOTHING
+    return Told.ALL if report.when == "teardown" else Told.VERDICT

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pytest_gotest._scheduling import UnitScheduling
+from pytest_gotest._scheduling import Told, UnitScheduling
 from pytest_gotest._units import Costs
 
 
@@ -278,18 +278,22 @@ def test_a_lost_connection_to_another_host_blames_nobody_the_first_time() -> Non
     assert session.ran == Counter([1, 2])
 
 
-def test_a_connection_lost_in_a_tear_down_is_told_and_nothing_runs_twice() -> None:
+@pytest.mark.parametrize("spec", [Spec(), Spec(ssh="far")])
+@pytest.mark.parametrize(("told", "crashed"), [(Told.VERDICT, 1), (Told.ALL, 0)])
+def test_who_is_lost_after_a_verdict_runs_nothing_twice(
+    spec: Spec, told: Told, crashed: int
+) -> None:
     ids = ids_of(1, 3)
-    told = {("gw0", ids[0])}
     session = Session(
         ids,
         1,
-        specs=[Spec(ssh="far")],
-        told=lambda node, item: (node.gateway.id, item) in told,
+        specs=[spec],
+        told=lambda node, item: told if item == ids[0] else Told.NOTHING,
     )
     session.start()
     session.lose(session.nodes[0])
-    assert session.crashed == session.ids[:1]  # what xdist reports of a worker lost in a tear-down
+    assert session.crashed == ids[:crashed]  # it was lost in the tear-down, or after it
+    assert "2 tests" in session.said[0]
     while session.step():
         pass
     assert session.ran == Counter([1, 2])

@@ -11,6 +11,7 @@ from _pytest.subtests import SubtestContext, SubtestReport
 from execnet import XSpec
 
 from pytest_gotest._durations import Durations
+from pytest_gotest._scheduling import Told
 from pytest_gotest._session import TOLD
 from pytest_gotest._summary import Summary
 from pytest_gotest._xdist import Controller
@@ -61,27 +62,29 @@ def report(worker: object, when: str, outcome: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("when", "outcome", "expected"),
+    ("reports", "expected"),
     [
-        ("setup", "passed", False),
-        ("setup", "failed", True),
-        ("setup", "skipped", True),
-        ("call", "passed", True),
-        ("call", "failed", True),
-        ("call", "skipped", True),
-        ("call", "rerun", False),  # pytest-rerunfailures: the verdict is of a later run
-        ("setup", "rerun", False),
+        ("", Told.NOTHING),
+        ("setup passed", Told.NOTHING),
+        ("setup failed", Told.VERDICT),
+        ("setup skipped", Told.VERDICT),
+        ("setup passed, call passed", Told.VERDICT),
+        ("setup passed, call failed", Told.VERDICT),
+        ("setup passed, call passed, teardown passed", Told.ALL),
+        ("setup passed, call rerun", Told.NOTHING),  # pytest-rerunfailures
+        ("setup passed, call rerun, setup passed, call failed", Told.VERDICT),
+        ("setup passed, call passed, teardown passed, setup passed", Told.NOTHING),
     ],
 )
-def test_after_its_verdict_a_test_is_in_its_tear_down(
-    controller: Controller, when: str, outcome: str, expected: bool
-) -> None:
+def test_what_a_worker_told_of_a_test(controller: Controller, reports: str, expected: Told) -> None:
     worker = object()
-    controller.pytest_runtest_logreport(report(worker, when, outcome))
-    crash = report(worker, "???", "failed")
-    crash.longrepr = "crashed"
-    controller.pytest_handlecrashitem(NODEID, crash)
-    assert ("in its teardown" in crash.longrepr) is expected
+    for words in filter(None, reports.split(", ")):
+        controller.pytest_runtest_logreport(report(worker, *words.split()))
+    scheduler = controller.pytest_xdist_make_scheduler(controller.config)
+    assert scheduler is not None
+    assert scheduler._told(worker, NODEID) is expected
+    assert scheduler._told(object(), NODEID) is Told.NOTHING
+    assert scheduler._told(worker, "another") is Told.NOTHING
 
 
 def test_the_verdict_of_a_subtest_is_not_its_test_s(controller: Controller) -> None:
@@ -91,7 +94,18 @@ def test_the_verdict_of_a_subtest_is_not_its_test_s(controller: Controller) -> N
     )
     subtest.node = worker
     controller.pytest_runtest_logreport(subtest)
-    crash = report(worker, "???", "failed")
-    crash.longrepr = "crashed"
-    controller.pytest_handlecrashitem(NODEID, crash)
-    assert crash.longrepr == "crashed"
+    assert crash_of(controller, worker) == "crashed"
+
+
+def test_a_crash_in_a_tear_down_says_so(controller: Controller) -> None:
+    worker = object()
+    controller.pytest_runtest_logreport(report(worker, "call", "passed"))
+    assert crash_of(controller, worker).startswith("crashed, in its teardown")
+
+
+def crash_of(controller: Controller, worker: object) -> str:
+    made = report(worker, "???", "failed")
+    made.longrepr = "crashed"
+    controller.pytest_handlecrashitem(NODEID, made)
+    text: str = made.longrepr
+    return text

@@ -240,3 +240,26 @@ def test_a_group_that_asks_to_run_together_runs_once(project: Project) -> None:
     assert outcome.exitstatus == 0, outcome.output
     grouped = {f"p0/p_test.go::TestP{number}" for number in range(4)}
     assert project.runs == Counter({*project.go_ids, *grouped})
+
+
+def test_a_worker_that_dies_in_a_tear_down_leaves_its_test_s_verdict(project: Project) -> None:
+    project.write(
+        "test_deadly.py",
+        """
+        import os, signal
+        import pytest
+
+        @pytest.fixture
+        def deadly():
+            yield
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        def test_deadly(deadly):
+            pass
+        """,
+    )
+    outcome = project.run("-n2")
+    assert outcome.exitstatus == 1, outcome.output
+    assert f"1 failed, {len(project.ids) + 1} passed" in outcome.output
+    assert "crashed while running 'test_deadly.py::test_deadly', in its teardown" in outcome.output
+    assert project.runs == Counter(project.go_ids)
