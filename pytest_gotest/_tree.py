@@ -79,18 +79,23 @@ def _digest(path: str) -> str:
     return sha.hexdigest()
 
 
-def place(directory: str) -> str:
+def place(directory: str) -> bytes:
     """What tells a directory from all others on all machines, by whatever path; empty if there is none."""
     try:
         found = os.stat(directory)
     except OSError:
-        return ""
+        return b""
+    path = os.path.realpath(directory)
+    return os.fsencode(f"{_machine()} {found.st_dev} {found.st_ino} {path}")
+
+
+def _machine() -> str:
+    """This machine; on Linux since it was booted, and by its mounts: a container may have other ones."""
     try:
         with open("/proc/sys/kernel/random/boot_id") as file:
-            machine = file.read().strip()
+            return file.read().strip() + os.readlink("/proc/self/ns/mnt")
     except OSError:
-        machine = f"{uuid.getnode():x}"
-    return f"{machine} {found.st_dev} {found.st_ino}"
+        return f"{uuid.getnode():x}"
 
 
 def _main() -> None:

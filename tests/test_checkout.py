@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -220,6 +222,20 @@ def test_of_several_workers_in_one_directory_one_is_asked(tmp_path: Path, group:
         checkout.check(node_in(tmp_path / "beside", group))
     with pytest.raises(RemoteError):  # who was not the same is asked again
         checkout.check(node_in(tmp_path / "beside", group))
+
+
+def test_a_container_with_other_mounts_is_asked_for_itself(tmp_path: Path, group: Group) -> None:
+    """It may be the same directory, and not the same around it or below."""
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        pytest.skip("needs root and unshare to make a mount namespace")
+    here, there = trees(tmp_path, a_go="1")
+    checkout = Checkout(here, here)
+    checkout.check(node_in(there, group))
+    write(there, a_go="2")
+    spec = f"popen//python=unshare --mount {sys.executable}//chdir={there}"
+    node = SimpleNamespace(gateway=group.makegateway(spec), nodemanager=SimpleNamespace(roots=[]))
+    with pytest.raises(RemoteError, match=r"changed: a\.go"):
+        checkout.check(node)
 
 
 def test_each_interpreter_in_one_directory_has_the_plugin(

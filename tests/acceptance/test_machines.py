@@ -233,19 +233,6 @@ def test_two_machines_behind_slow_and_lossy_lines(project: Project) -> None:
     assert {report["worker"] for report in outcome.reports} == {"gw0", "gw1"}
 
 
-def test_a_line_that_is_cut_is_noticed(project: Project) -> None:
-    """Nobody says goodbye: the other side has to be asked whether it is there."""
-    need_namespaces()
-    project.write("test_waits.py", WAITS)
-    log = project.base / "far.log"
-    with namespace(3, checkout(project, "far"), log, RAN=str(project.log), HERE="") as far:
-        outcome = _when_it_waits(project, far.cut, "--dist=load", "--tx", far.spec)
-    assert outcome.exitstatus == 0, outcome.output
-    assert set(outcome.items) == {*project.ids, "test_waits.py::test_waits"}
-    assert "test_waits.py::test_waits among them" in outcome.output
-    assert "is out of reach, a worker on this machine takes its place" in outcome.output
-
-
 def ends(pid: int) -> bool:
     """Waits for a process that is not our child."""
     try:
@@ -256,6 +243,20 @@ def ends(pid: int) -> bool:
         return bool(select.select([handle], [], [], 120)[0])
     finally:
         os.close(handle)
+
+
+def test_a_line_that_is_cut_is_noticed_at_both_ends(project: Project) -> None:
+    """Nobody says goodbye: the other side has to be asked whether it is there."""
+    need_namespaces()
+    project.write("test_waits.py", WAITS)
+    log = project.base / "far.log"
+    with namespace(3, checkout(project, "far"), log, RAN=str(project.log), HERE="") as far:
+        outcome = _when_it_waits(project, far.cut, "--dist=load", "--tx", far.spec)
+        assert ends(int(Path(f"{project.log}.waits").read_text()))
+    assert outcome.exitstatus == 0, outcome.output
+    assert set(outcome.items) == {*project.ids, "test_waits.py::test_waits"}
+    assert "test_waits.py::test_waits among them" in outcome.output
+    assert "is out of reach, a worker on this machine takes its place" in outcome.output
 
 
 @pytest.mark.parametrize("by", ["socket", "ssh"])
