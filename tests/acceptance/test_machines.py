@@ -11,7 +11,6 @@ import select
 import shutil
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -124,36 +123,58 @@ import os, time
 def test_waits():
     if os.environ.get("HERE"):
         return
-    with open(os.environ["RAN"] + ".waits", "w") as file:
-        file.write(str(os.getpid()))
-    time.sleep(300)
+    with open(os.environ["RAN"] + ".waits", "wb", buffering=0) as file:
+        file.write(b"!")
+        time.sleep(300)
 """
 
 
-def _when_it_waits(project: Project, act: Callable[[], None], *arguments: str) -> Outcome:
-    """Run, and ``act`` as soon as the far worker is in the test that waits."""
-    sign = Path(f"{project.log}.waits")
+class Waits:
+    """Hears of the test that waits elsewhere, by a pipe that it holds open."""
 
-    def watch() -> None:
-        until = time.monotonic() + 60
-        while not sign.exists() and time.monotonic() < until:
-            time.sleep(0.05)
-        act()
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        os.mkfifo(name := f"{project.log}.waits")
+        self._pipe = os.open(name, os.O_RDONLY | os.O_NONBLOCK)
 
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        return project.run(*arguments, HERE="1")
-    finally:
-        thread.join()
+    def run(self, act: Callable[[], None], *arguments: str) -> Outcome:
+        """Run, and ``act`` as soon as the test waits."""
+
+        def watch() -> None:
+            self._hear()
+            act()
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        try:
+            return self._project.run(*arguments, HERE="1")
+        finally:
+            thread.join()
+
+    def is_over(self) -> bool:
+        """Whether it is interrupted, or its process gone, some time from now."""
+        return self._hear() == b""
+
+    def _hear(self) -> bytes | None:
+        return os.read(self._pipe, 1) if select.select([self._pipe], [], [], 120)[0] else None
+
+    def close(self) -> None:
+        os.close(self._pipe)
 
 
-def test_a_worker_that_dies_over_there_loses_nothing(project: Project) -> None:
+@pytest.fixture
+def waits(project: Project) -> Iterator[Waits]:
+    made = Waits(project)
+    yield made
+    made.close()
+
+
+def test_a_worker_that_dies_over_there_loses_nothing(project: Project, waits: Waits) -> None:
     """Its server dies with it, so one of this machine takes its place, and the test it ran is run again."""
     project.write("test_waits.py", WAITS)
     log = project.base / "far.log"
     with server(checkout(project, "far"), log, RAN=str(project.log), HERE="") as far:
-        outcome = _when_it_waits(project, far.crash, "--dist=load", "--tx", far.spec)
+        outcome = waits.run(far.crash, "--dist=load", "--tx", far.spec)
     assert outcome.exitstatus == 0, outcome.output
     assert set(outcome.items) == {*project.ids, "test_waits.py::test_waits"}
     assert "test_waits.py::test_waits among them" in outcome.output
@@ -168,8 +189,9 @@ import pytest
 def tears_down_slowly():
     yield
     if not os.environ.get("HERE"):
-        open(os.environ["RAN"] + ".waits", "w").close()
-        time.sleep(300)
+        with open(os.environ["RAN"] + ".waits", "wb", buffering=0) as file:
+            file.write(b"!")
+            time.sleep(300)
 
 def test_waits(tears_down_slowly):
     with open(os.environ["RAN"] + ".called", "a") as file:
@@ -178,13 +200,13 @@ def test_waits(tears_down_slowly):
 
 
 def test_a_worker_that_dies_in_a_tear_down_over_there_counts_its_test_once(
-    project: Project,
+    project: Project, waits: Waits
 ) -> None:
     """Its verdict has come; that the tear-down did not end is an error of its own, as for a worker here."""
     project.write("test_waits.py", WAITS_AFTER)
     log = project.base / "far.log"
     with server(checkout(project, "far"), log, RAN=str(project.log), HERE="") as far:
-        outcome = _when_it_waits(project, far.crash, "--dist=load", "--tx", far.spec)
+        outcome = waits.run(far.crash, "--dist=load", "--tx", far.spec)
     assert outcome.exitstatus == 1, outcome.output
     assert Path(f"{project.log}.called").read_text() == "called "
     assert f"1 failed, {len(project.ids) + 1} passed" in outcome.output
@@ -233,26 +255,14 @@ def test_two_machines_behind_slow_and_lossy_lines(project: Project) -> None:
     assert {report["worker"] for report in outcome.reports} == {"gw0", "gw1"}
 
 
-def ends(pid: int) -> bool:
-    """Waits for a process that is not our child."""
-    try:
-        handle = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([handle], [], [], 120)[0])
-    finally:
-        os.close(handle)
-
-
-def test_a_line_that_is_cut_is_noticed_at_both_ends(project: Project) -> None:
+def test_a_line_that_is_cut_is_noticed_at_both_ends(project: Project, waits: Waits) -> None:
     """Nobody says goodbye: the other side has to be asked whether it is there."""
     need_namespaces()
     project.write("test_waits.py", WAITS)
     log = project.base / "far.log"
     with namespace(3, checkout(project, "far"), log, RAN=str(project.log), HERE="") as far:
-        outcome = _when_it_waits(project, far.cut, "--dist=load", "--tx", far.spec)
-        assert ends(int(Path(f"{project.log}.waits").read_text()))
+        outcome = waits.run(far.cut, "--dist=load", "--tx", far.spec)
+        assert waits.is_over()
     assert outcome.exitstatus == 0, outcome.output
     assert set(outcome.items) == {*project.ids, "test_waits.py::test_waits"}
     assert "test_waits.py::test_waits among them" in outcome.output
@@ -260,7 +270,9 @@ def test_a_line_that_is_cut_is_noticed_at_both_ends(project: Project) -> None:
 
 
 @pytest.mark.parametrize("by", ["socket", "ssh"])
-def test_a_line_to_a_proxy_that_is_cut_is_noticed_at_both_ends(project: Project, by: str) -> None:
+def test_a_line_to_a_proxy_that_is_cut_is_noticed_at_both_ends(
+    project: Project, waits: Waits, by: str
+) -> None:
     need_namespaces()
     project.write("test_waits.py", WAITS)
     log = project.base / "far.log"
@@ -272,8 +284,7 @@ def test_a_line_to_a_proxy_that_is_cut_is_noticed_at_both_ends(project: Project,
             need_sshd()
             ssh = sshd(project.base / "sshd", at=far, RAN=str(project.log))
             proxy = f"ssh=there//ssh_config={stack.enter_context(ssh)}//python={sys.executable}"
-        outcome = _when_it_waits(
-            project,
+        outcome = waits.run(
             far.cut,
             *("--dist=load", "--px", f"{proxy}//id=first"),
             *("--tx", f"popen//via=first//python={sys.executable}//chdir={place}"),
@@ -281,7 +292,7 @@ def test_a_line_to_a_proxy_that_is_cut_is_noticed_at_both_ends(project: Project,
         assert outcome.exitstatus == 0, outcome.output
         assert set(outcome.items) == {*project.ids, "test_waits.py::test_waits"}
         assert "is out of reach, a worker on this machine takes its place" in outcome.output
-        assert ends(int(Path(f"{project.log}.waits").read_text()))
+        assert waits.is_over()
 
 
 def test_another_checkout_on_this_machine_has_to_be_the_same(project: Project) -> None:
