@@ -21,7 +21,12 @@ from pytest_gotest._toolchain import Package
 
 # A path that leads out of the package's directory, as one literal or part by part; what tells where that is; or a
 # program that is run, which may be go.
-_BEYOND = re.compile(rb"""["'`/]\.\.["'`/]|"os/exec"|\bruntime\.Caller\(|\bos\.Getwd\(""")
+_BEYOND = re.compile(rb"""["'`/]\.\.["'`/]|"os/exec"|\bos\.Getwd\(""")
+# Where a source is: in code that tests import this is mostly for a log, unless something is made of the path.
+_CALLER = re.compile(rb"\bruntime\.Callers?\(")
+_PATHS = re.compile(
+    rb"\b(?:filepath|path)\.(?:Dir|Join|Split|Abs|Rel|Walk)|\bos\.(?:Open|Read|Stat|Lstat|DirFS|Chdir)|\bstrings\.(?:Cut|Last|Split|Trim)"
+)
 _VERSIONS = ("go.mod", "go.sum", "go.work", "go.work.sum")
 _DATA = "testdata"
 
@@ -34,9 +39,20 @@ class Reached:
     how: str
 
 
-def looks_beyond(source: bytes) -> bool:
-    """Whether a Go source may use files outside its package's directory that it does not import."""
-    return _BEYOND.search(source) is not None
+def looks_beyond(sources: Mapping[str, bytes], *, tests: bool) -> str:
+    """Which of a package's Go sources, text by name, may use files outside its directory that it does not import.
+
+    Empty if none. ``tests``: it is about the package's own tests, and not about those that import it.
+    """
+    caller = tests or any(map(_PATHS.search, sources.values()))
+    return next(
+        (
+            name
+            for name, text in sources.items()
+            if _BEYOND.search(text) or (caller and _CALLER.search(text))
+        ),
+        "",
+    )
 
 
 def is_code(path: Path) -> bool:

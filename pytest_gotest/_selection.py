@@ -138,17 +138,11 @@ class _Beyond:
             return ""
         try:
             names = sorted(name for name in os.listdir(directory) if name.endswith(".go"))
-            return next(
-                (
-                    name
-                    for name in names
-                    if (tests or not name.endswith("_test.go"))
-                    and _changed.looks_beyond((directory / name).read_bytes())
-                ),
-                "",
-            )
+            read = (name for name in names if tests or not name.endswith("_test.go"))
+            sources = {name: (directory / name).read_bytes() for name in read}
         except OSError as error:
             return str(error.filename or directory)
+        return _changed.looks_beyond(sources, tests=tests)
 
 
 def _matcher(patterns: Iterable[str], root: Path) -> Callable[[Path], bool]:

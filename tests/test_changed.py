@@ -215,7 +215,28 @@ def test_nothing_changed(root: Path) -> None:
     ],
 )
 def test_looks_beyond(source: bytes, expected: bool) -> None:
-    assert looks_beyond(source) is expected
+    assert looks_beyond({"a.go": b"", "x.go": source}, tests=True) == ("x.go" if expected else "")
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (b"_, file, line, _ := runtime.Caller(2); log(filepath.Base(file), line)", ""),
+        (b"_, file, _, _ := runtime.Caller(0); return filepath.Dir(file)", "x.go"),
+        (b"_, file, _, _ := runtime.Caller(0); return strings.TrimSuffix(file, name)", "x.go"),
+        (b'import "os/exec"', "x.go"),
+        (b"os.Getwd()", "x.go"),
+    ],
+)
+def test_code_that_tests_import_may_look_where_it_is_for_a_log(
+    source: bytes, expected: str
+) -> None:
+    assert looks_beyond({"x.go": source}, tests=False) == expected
+
+
+def test_a_place_and_what_is_made_of_it_may_be_in_two_files() -> None:
+    sources = {"here.go": b"runtime.Caller(0)", "root.go": b"filepath.Join(here(), name)"}
+    assert looks_beyond(sources, tests=False) == "here.go"
 
 
 # git

@@ -158,9 +158,12 @@ def test_what_a_change_reaches(
 LOOKS = """
     package golden
 
-    import "runtime"
+    import (
+        "path/filepath"
+        "runtime"
+    )
 
-    func Root() string { _, file, _, _ := runtime.Caller(0); return file }
+    func Root() string { _, file, _, _ := runtime.Caller(0); return filepath.Dir(file) }
 """
 USES_GOLDEN = """
     package tool
