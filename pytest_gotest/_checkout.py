@@ -10,7 +10,7 @@ from typing import Any
 
 from execnet import Channel
 
-from pytest_gotest import __version__, _tree
+from pytest_gotest import __version__, _git, _tree
 from pytest_gotest._errors import RemoteError
 from pytest_gotest._manifest import module_files
 
@@ -131,15 +131,17 @@ def _nearest(directory: Path, name: str) -> str:
 
 def _kept(top: str) -> list[str]:
     """What git keeps of this directory, or would if it were told: tests may read any of it. Nothing without git."""
-    tracked = _git(top, "--cached", "--recurse-submodules")
-    others = _git(top, "--others", "--exclude-standard")
+    tracked = _listed(top, "--cached", "--recurse-submodules")
+    others = _listed(top, "--others", "--exclude-standard")
     return [*tracked, *(name for name in others if not _tree.is_kept_by_tools(top, name))]
 
 
-def _git(top: str, *which: str) -> list[str]:
+def _listed(top: str, *which: str) -> list[str]:
     command = ["git", "ls-files", *which, "-z"]
     try:
-        done = subprocess.run(command, cwd=top, capture_output=True, check=True, timeout=60)
+        done = subprocess.run(
+            command, cwd=top, env=_git.environment(), capture_output=True, check=True, timeout=60
+        )
     except (OSError, subprocess.SubprocessError):
         return []
     names = (os.fsdecode(name) for name in done.stdout.split(b"\0") if name)

@@ -146,11 +146,25 @@ def _fork(directory: Path) -> tuple[str, str]:
     )
 
 
+def environment() -> dict[str, str]:
+    """For git commands that are to find the repository by the directory they run in.
+
+    git tells its hooks where its directory is, and takes the current directory for the top of the files then
+    (git(1), GIT_DIR). Who names both means it.
+    """
+    given = dict(os.environ)
+    if "GIT_WORK_TREE" not in given:
+        for name in ("GIT_DIR", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX"):
+            given.pop(name, None)
+    return given
+
+
 def _git(directory: Path, *arguments: str) -> bytes:
     try:
         done = subprocess.run(
             ["git", *arguments],
             cwd=directory,
+            env=environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,

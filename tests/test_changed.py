@@ -340,6 +340,35 @@ def test_from_a_directory_below(repository: Repository) -> None:
     assert all(path.is_absolute() for path in found.paths)
 
 
+@pytest.mark.parametrize("given", [".git", "absolute"])
+def test_in_a_hook_of_git(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    """git tells its hooks where its directory is: from a directory below that would be another place, or all there is."""
+    repository.write("edited", "otherwise")
+    below = repository.write("sub/file").parent
+    place = ".git" if given == ".git" else str(repository.root / ".git")
+    for name, value in (
+        ("GIT_DIR", place),
+        ("GIT_INDEX_FILE", f"{place}/index"),
+        ("GIT_PREFIX", ""),
+    ):
+        monkeypatch.setenv(name, value)
+    found = change(below, None)
+    assert found.top == repository.root
+    assert {path.name for path in found.paths} == {"edited", "file"}
+
+
+def test_a_work_tree_that_was_named(
+    repository: Repository, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (repository.root / ".git").rename(root / "elsewhere")
+    repository.write("edited", "otherwise")
+    monkeypatch.setenv("GIT_DIR", str(root / "elsewhere"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(repository.root))
+    assert {path.name for path in change(repository.root, None).paths} == {"edited"}
+
+
 def test_another_worktree(repository: Repository, root: Path) -> None:
     repository.git("worktree", "add", "-q", str(root / "tree"), "-b", "topic")
     (root / "tree" / "edited").write_text("otherwise")
