@@ -10,6 +10,7 @@ GotestError
 ├── FixtureError     a fixture that Go tests need and that is not what it has to be
 ├── ChangeError      what changed cannot be told, for --gotest-changed
 ├── RemoteError      another machine that does not have what this one has
+├── PostgresError    a PostgreSQL server that cannot be had, or not as it was asked for
 └── ReplayError      a recorded log that cannot be reported
 
 Every message says what was asked, what was found and what to do. All are
@@ -83,6 +84,10 @@ class ChangeError(GotestError):
 
 class RemoteError(GotestError):
     """Another machine that is to run tests does not have what this one has."""
+
+
+class PostgresError(GotestError):
+    """A PostgreSQL server cannot be had, or not as it was asked for."""
 
 
 class ReplayError(GotestError):

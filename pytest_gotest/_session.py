@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pytest_gotest._git import Change
     from pytest_gotest._recorder import Recorder
     from pytest_gotest._selection import Selected
+    from pytest_gotest.postgres._server import Server
 
 _PLACE = re.compile(r"\.go:\d+")
 _LONG = 5.0  # seconds after which a build or a test says that it is alive
@@ -78,6 +79,17 @@ class GoSession:
         self.echo: Callable[[str], None] | None = None
         if config.getoption("capture", "fd") == "no":
             self.echo = _print
+
+    @property
+    def fixtures(self) -> tuple[str, ...]:
+        """Those that every Go test uses besides its own."""
+        return ("gotest_postgres",) if self.settings.postgres_env else ()
+
+    def process_env(self, env: Mapping[str, str], server: Server | None) -> Mapping[str, str]:
+        """What a package's process gets from the fixtures: ``env`` is the project's own word and counts more."""
+        if server is None:
+            return env
+        return {name: server.fill(text) for name, text in self.settings.postgres_env} | {**env}
 
     # Collection
 
@@ -346,9 +358,8 @@ class GoSession:
         def alive(seconds: float) -> None:
             self._alive(f"{item.nodeid} is running", seconds)
 
-        env = item.funcargs.get("gotest_env", {})
         test_env = item.funcargs.get("gotest_test_env", {})
-        return self.runner.result_for(item.test, env, test_env, alive)  # type: ignore[arg-type]
+        return self.runner.result_for(item.test, item.env, test_env, alive)  # type: ignore[arg-type]
 
     def over(self, item: GoItem) -> None:
         """An item is torn down. After a package's last one, what went wrong beside its tests is told."""

@@ -36,6 +36,9 @@ class Settings:
     replay: str | None = None
     changed: str | None = None  # since which commit; empty is the default branch's
     changed_ignore: tuple[str, ...] = ()
+    postgres: str = "auto"
+    postgres_env: tuple[tuple[str, str], ...] = ()  # name and template
+    migrations: tuple[str, ...] = ()
     timeline: Path | None = None
     cache_dir: Path = Path()
     cache_limit: int | None = None
@@ -86,6 +89,9 @@ def read(config: pytest.Config) -> Settings:
         replay=got["replay"],
         changed=got["changed"],
         changed_ignore=tuple(got["changed-ignore"]),
+        postgres=got["postgres"],
+        postgres_env=_postgres_env(got["postgres-env"], by_name["postgres-env"]),
+        migrations=tuple(got["migrations"]),
         timeline=_timeline(got["timeline"], by_name["timeline"], config.invocation_params.dir),
         cache_dir=_cache_dir(got["cache-dir"], config.rootpath),
         cache_limit=parsed(
@@ -118,6 +124,25 @@ def _words(given: Sequence[str], option: Option) -> tuple[str, ...]:
                 option, word, "flags of go build; pytest or another option does what this one does"
             )
     return tuple(words)
+
+
+def _postgres_env(given: Sequence[str], option: Option) -> tuple[tuple[str, str], ...]:
+    from pytest_gotest.postgres import _server
+
+    found = {}
+    for line in given:
+        name, equals, template = line.partition("=")
+        name = name.strip()
+        if not equals or not name.isidentifier():
+            raise _usage(option, line, "NAME=TEMPLATE, such as DATABASE_URL={url}")
+        try:
+            _server.check(template)
+        except ValueError as error:
+            raise _usage(
+                option, line, f"NAME=TEMPLATE, where what stands in braces is known ({error})"
+            ) from None
+        found[name] = template.strip()
+    return tuple(found.items())
 
 
 def _positive_int(text: str) -> int:

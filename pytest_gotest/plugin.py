@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_gotest import _options
+
+if TYPE_CHECKING:
+    from pytest_gotest.postgres._server import Server
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,3 +55,11 @@ def gotest_env() -> dict[str, str]:
 def gotest_test_env() -> dict[str, str | None]:
     """Variables for this one Go test, set just before it runs; None removes one. Fill it in a fixture."""
     return {}
+
+
+@pytest.fixture(scope="session")
+def gotest_postgres(pytestconfig: pytest.Config) -> Server:
+    """The PostgreSQL server of this worker, for Go and Python tests alike: url, host, port, user, password, dbname."""
+    from pytest_gotest.postgres import _provide
+
+    return _provide.for_session(pytestconfig)

