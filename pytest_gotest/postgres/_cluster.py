@@ -21,6 +21,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from pytest_gotest._cache import OLD
 from pytest_gotest._errors import PostgresError
 from pytest_gotest.postgres import _client, _guard, _places
 from pytest_gotest.postgres._baseline import Baseline
@@ -77,6 +78,7 @@ class Clusters:
         _places.sweep(self.base)
         programs = self._programs()
         template = self._template(programs)
+        self._used(template)
         for _ in range(_PORTS):
             place = Place(self.base, self.account)
             try:
@@ -119,6 +121,7 @@ class Clusters:
         self._kept(bare, programs, self._initdb)
         if self._baseline.is_empty:
             return bare
+        self._used(bare)
         made = self._cache / f"{bare.name}-{self._baseline.key()}"
 
         def fill(programs: Binaries, place: Place) -> Iterator[None]:
@@ -133,6 +136,15 @@ class Clusters:
 
         self._kept(made, programs, fill)
         return made
+
+    def _used(self, template: Path) -> None:
+        """Say so, and let go of those that nobody has used for long: each change of a migration makes another one."""
+        with contextlib.suppress(OSError):
+            os.utime(template)
+            for other in self._cache.iterdir():
+                if other.is_dir() and other.stat().st_mtime < time.time() - OLD:
+                    shutil.rmtree(other, ignore_errors=True)
+                    other.with_suffix(".lock").unlink(missing_ok=True)
 
     def _kept(
         self, template: Path, programs: Binaries, make: Callable[[Binaries, Place], Iterator[None]]

@@ -18,7 +18,9 @@ except ImportError:  # Windows: nothing is swept
 
 _MEMORY = Path("/dev/shm")
 _SPARE = 1 << 30  # bytes that have to be free where a server's data lies in memory
-_LONGEST = 107 - len("/.s.PGSQL.65535")  # of a directory of sockets (unix(7), sun_path)
+_LONGEST = 103 - len(
+    "/.s.PGSQL.65535"
+)  # of a directory of sockets: sun_path of macOS, Linux has four more
 _OWNER = "owner"
 
 

@@ -241,6 +241,23 @@ def test_another_content_is_another_baseline(start: Start, files: Callable[..., 
     assert ask(start(fewer), "SELECT x FROM t") == []
 
 
+def test_what_nobody_used_for_long_goes(
+    start: Start, files: Callable[..., Baseline], tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    start(files("CREATE TABLE t (x int);"), cache)
+    kept = {path for path in (cache / "postgres").iterdir() if path.is_dir()}
+    assert len(kept) == 2
+    long_ago = time.time() - 31 * 86400
+    for path in kept:
+        os.utime(path, (long_ago, long_ago))
+    other = files("CREATE TABLE other (x int);")
+    start(other, cache)
+    now = {path for path in (cache / "postgres").iterdir() if path.is_dir()}
+    assert len(now) == 2
+    assert len(now & kept) == 1  # as initdb leaves it
+
+
 def test_a_migration_that_fails_names_file_and_line(
     start: Start, files: Callable[..., Baseline], tmp_path: Path
 ) -> None:
