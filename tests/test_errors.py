@@ -16,6 +16,7 @@ from pytest_gotest._errors import (
     DiscoveryError,
     FixtureError,
     GotestError,
+    PostgresError,
     ProcessError,
     RemoteError,
     ReplayError,
@@ -25,6 +26,7 @@ from pytest_gotest._errors import (
 
 PLAIN = (
     ToolchainError, DiscoveryError, BuildError, ProcessError, FixtureError, ChangeError, RemoteError,
+    PostgresError,
     ReplayError,
 )  # fmt: skip
 PLACED = (SourceError, DirectiveError)

@@ -280,6 +280,7 @@ def test_a_migration_that_cannot_be_read(start: Start, tmp_path: Path) -> None:
         start(Baseline((tmp_path / "gone.sql",)))
 
 
+@pytest.mark.parametrize("binaries", ["embedded"], indirect=True)
 def test_sixteen_at_once_make_one_baseline(
     binaries: Binaries, tmp_path: Path, files: Callable[..., Baseline]
 ) -> None:
