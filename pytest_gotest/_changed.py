@@ -16,16 +16,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_gotest._manifest import SOURCES
+from pytest_gotest._manifest import SOURCES, UNSEEN
 from pytest_gotest._toolchain import Package
 
-# A path that leads out of the package's directory, as one literal or part by part; what tells where that is; or a
-# program that is run, which may be go.
-_BEYOND = re.compile(rb"""["'`/]\.\.["'`/]|"os/exec"|\bos\.Getwd\(""")
-# Where a source is: in code that tests import this is mostly for a log, unless something is made of the path.
-_CALLER = re.compile(rb"\bruntime\.Callers?\(")
-_PATHS = re.compile(
-    rb"\b(?:filepath|path)\.(?:Dir|Join|Split|Abs|Rel|Walk)|\bos\.(?:Open|Read|Stat|Lstat|DirFS|Chdir)|\bstrings\.(?:Cut|Last|Split|Trim)"
+# A path that leads out of the package's directory, as one literal or part by part; what tells where that is; a
+# program that is run, which may be go; and what reads the sources of other packages.
+_BEYOND = re.compile(
+    rb"""["'`/]\.\.["'`/]|\bos\.(?:Getwd|StartProcess)\(|\bfilepath\.Abs\(|\bruntime\.Callers?\(|\bsyscall\.(?:Exec|ForkExec)\("""
+    rb"""|"(?:os/exec|go/build|go/importer|golang\.org/x/tools/go/[a-z/]+)\""""
 )
 _VERSIONS = ("go.mod", "go.sum", "go.work", "go.work.sum")
 _DATA = "testdata"
@@ -39,20 +37,9 @@ class Reached:
     how: str
 
 
-def looks_beyond(sources: Mapping[str, bytes], *, tests: bool) -> str:
-    """Which of a package's Go sources, text by name, may use files outside its directory that it does not import.
-
-    Empty if none. ``tests``: it is about the package's own tests, and not about those that import it.
-    """
-    caller = tests or any(map(_PATHS.search, sources.values()))
-    return next(
-        (
-            name
-            for name, text in sources.items()
-            if _BEYOND.search(text) or (caller and _CALLER.search(text))
-        ),
-        "",
-    )
+def looks_beyond(source: bytes) -> bool:
+    """Whether a source of a Go package may use files outside the package's directory that it does not import."""
+    return _BEYOND.search(source) is not None
 
 
 def is_code(path: Path) -> bool:
@@ -89,34 +76,50 @@ def reached(
         for directory in one.directories:
             homes.setdefault(directory, directory.name)
     beyonds = {name: one.beyond(beyond) for name, one in parts.items()}
+    left = dict(packages)  # in their order
 
     def note(name: str, path: Path, how: str) -> None:
         if how:
             found[name] = Reached(path, how)
+            del left[name]
 
-    for path in unknown:
-        whole = path.is_dir()
-        for name in parts.keys() - found:
-            how = parts[name].made_of(path, homes, whole=whole, data=True)
-            note(name, path, how and f"{how}, and git does not keep it")
-    for path in changed:
-        home = _home(path, homes, roots)
-        whole = path.is_dir()  # a submodule: git names it, and not what is in it
-        for name in packages.keys() - found:
+    for one_path in unknown:
+        path = _Changed(one_path)
+        for name in [name for name in left if name in parts]:
+            how = parts[name].made_of(path, homes) or parts[name].own_data(path)
+            note(name, one_path, how and f"{how}, and git does not keep it")
+    for one_path in changed:
+        path = _Changed(one_path)
+        home = _home(one_path, homes, roots)
+        loose = home is None and not is_code(one_path) and not harmless(one_path)
+        for name in list(left):
             if name not in parts:
-                note(name, path, "go cannot tell what it is made of")
+                note(name, one_path, "go cannot tell what it is made of")
                 continue
             one = parts[name]
-            how = one.made_of(path, homes, whole=whole) or one.beside(path, home, homes)
-            how = how or beyonds[name]
-            if not how and home is None and one.is_loose(path) and not harmless(path):
+            how = one.made_of(path, homes) or one.beside(path, home, homes) or beyonds[name]
+            if not how and loose and one.root in path.above:
                 how = "it is in no package's directory"
-            note(name, path, how)
+            note(name, one_path, how)
     return found
 
 
+class _Changed:
+    """A path, with what is asked of it for every package. ``whole`` stands for all that is in it: git names a
+    submodule, or a directory that it ignores, and not what is there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.above = frozenset(path.parents)
+        self.whole = path.is_dir()
+        self.is_source = path.name.endswith(SOURCES)
+
+
 def _home(path: Path, homes: Mapping[Path, str], roots: Collection[Path]) -> Path | None:
-    """The package whose data a file is: the nearest above it. At a module's root there is all sorts of things."""
+    """The package whose data a file is: the nearest above it. To one at a module's root belong only the files beside
+    it and its testdata: other directories there are the module's.
+    """
     home = next((place for place in path.parents if place in homes), None)
     if (
         home is not None
@@ -134,12 +137,16 @@ class _Parts:
     def __init__(self, package: Package, inputs: Iterable[str]) -> None:
         self.own = _real(package.directory)
         self.root = _real(package.root)
+        self._above_root = frozenset((self.root, *self.root.parents))
+        self.unseen = False
         self.directories: set[Path] = {self.own}
         self.files: set[Path] = set()
         self.patterns: list[tuple[Path, list[str]]] = []
         for one in inputs:
             kind, _, place = one.partition(" ")
-            if kind == "dir":
+            if kind == UNSEEN:
+                self.unseen = True
+            elif kind == "dir":
                 self.directories.add(_real(place))
             elif kind == "file":
                 self.files.add(_real(os.path.dirname(place)) / os.path.basename(place))
@@ -147,47 +154,49 @@ class _Parts:
                 directory, _, pattern = place.partition("\0")
                 self.patterns.append((_real(directory), pattern.removeprefix("all:").split("/")))
 
-    def made_of(
-        self, path: Path, homes: Mapping[Path, str], *, whole: bool, data: bool = False
-    ) -> str:
-        """What a file is for the binary; empty if it is no part of it.
-
-        A ``whole`` directory stands for all that is in it. With ``data`` the package's own testdata counts as a part.
-        """
-        if path in self.files or (path.name in _VERSIONS and self.root.is_relative_to(path.parent)):
+    def made_of(self, changed: _Changed, homes: Mapping[Path, str]) -> str:
+        """What a file is for the binary; empty if it is no part of it."""
+        path = changed.path
+        if path in self.files or (path.name in _VERSIONS and path.parent in self._above_root):
             return "versions of modules"
-        if path.name.endswith(SOURCES) and path.parent in self.directories:
+        if path.name == ".gitattributes" and any(
+            path.parent in (place, *place.parents) for place in self.directories
+        ):
+            return "how git writes its files"
+        if changed.is_source and path.parent in self.directories:
             if path.parent == self.own:
                 return "its source"
             # Tests of another package are no part of it.
             return "" if path.name.endswith("_test.go") else f"it imports {homes[path.parent]}"
-        for directory, pattern in self.patterns:
-            if _meets(path, directory, pattern, whole=whole):
-                return "embedded" if directory == self.own else f"embedded in {homes[directory]}"
-        if whole and any(place.is_relative_to(path) for place in self.directories):
+        if changed.whole and any(place.is_relative_to(path) for place in self.directories):
             return "a directory with a part of it"
-        if data and (self.own / _DATA == path or self.own / _DATA in path.parents):
-            return "in its testdata"
+        for directory, pattern in self.patterns:
+            if (changed.whole or directory in changed.above) and _meets(
+                path, directory, pattern, whole=changed.whole
+            ):
+                return "embedded" if directory == self.own else f"embedded in {homes[directory]}"
         return ""
 
-    def beside(self, path: Path, home: Path | None, homes: Mapping[Path, str]) -> str:
+    def own_data(self, changed: _Changed) -> str:
+        data = self.own / _DATA
+        return "in its testdata" if data == changed.path or data in changed.above else ""
+
+    def beside(self, changed: _Changed, home: Path | None, homes: Mapping[Path, str]) -> str:
         """What a file is for tests that read what is around them. They do not import Go's tests, nor Python."""
-        if path.is_relative_to(self.own):
+        if self.own in changed.above:
             return "in its directory" if home == self.own else "below its directory"
-        if home is not None and home in self.directories and not is_code(path):
+        if home is not None and home in self.directories and not is_code(changed.path):
             return f"it imports {homes[home]}"
         return ""
 
     def beyond(self, beyond: Callable[[Path, bool], str]) -> str:
-        """Which source looks beyond its directory, the package's own first."""
+        """Which source looks beyond its directory, the package's own first; or that it is linked with what does."""
+        if self.unseen:
+            return "it is linked with what is in no known file"
         source = beyond(self.own, True)
         for directory in () if source else sorted(self.directories):
             source = source or beyond(directory, False)
         return f"{source} looks beyond its directory" if source else ""
-
-    def is_loose(self, path: Path) -> bool:
-        """Whether it is data somewhere in the package's module."""
-        return path.is_relative_to(self.root) and not is_code(path)
 
 
 def _meets(path: Path, directory: Path, pattern: list[str], *, whole: bool) -> bool:

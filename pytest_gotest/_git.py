@@ -63,10 +63,23 @@ def change(directory: Path, ref: str | None) -> Change:
     others = ("ls-files", "--others", "--exclude-standard", "-z")
     untracked = _names(_git(top, *others))
     names = dict.fromkeys([*_names(differing), *untracked])
-    paths = _with_links((top / found for found in names), _links(top, untracked))
-    ignored = _names(_git(top, *others, "--ignored", "--directory"))
+    links, submodules = _special(top, untracked)
+    ignored = []
+    for place in (top, *(top / name for name in submodules if (top / name / ".git").exists())):
+        ignored += [
+            place / name for name in _names(_git(place, *others, "--ignored", "--directory"))
+        ]
+    # What a link leads to outside is as unknown, and so is what git was told not to look at.
+    ignored += [link for link, target in links.items() if not target.is_relative_to(top)]
+    ignored += [top / name for name in _unwatched(top) if (top / name).exists()]
+    since = f"{name} ({commit[:10]})"
+    if not ref and commit == _git(top, "rev-parse", "HEAD").decode().strip():
+        since += ", which HEAD is: only what is not committed"
     return Change(
-        f"{name} ({commit[:10]})", top, tuple(paths), tuple(top / found for found in ignored)
+        since,
+        top,
+        tuple(_with_links((top / found for found in names), links)),
+        tuple(_with_links(ignored, links)),
     )
 
 
@@ -74,28 +87,41 @@ def _names(said: bytes) -> list[str]:
     return [os.fsdecode(name) for name in said.split(b"\0") if name]
 
 
-def _links(top: Path, untracked: Iterable[str]) -> dict[Path, Path]:
-    """Symbolic links that git keeps or would keep, and what each leads to."""
-    tracked = _names(_git(top, "ls-files", "--stage", "-z"))
-    names = [entry.partition("\t")[2] for entry in tracked if entry.startswith("120000 ")]
+def _special(top: Path, untracked: Iterable[str]) -> tuple[dict[Path, Path], list[str]]:
+    """Symbolic links that git keeps or would keep, and what each leads to; and submodules (gitformat-index(5))."""
+    tracked = [
+        entry.partition("\t")[::2] for entry in _names(_git(top, "ls-files", "--stage", "-z"))
+    ]
+    names = [name for facts, name in tracked if facts.startswith("120000 ")]
     links = [top / name for name in (*names, *untracked) if os.path.islink(top / name)]
-    return {link: _real(link) for link in links}
+    submodules = [name for facts, name in tracked if facts.startswith("160000 ")]
+    return {link: _real(link) for link in links}, submodules
+
+
+def _unwatched(top: Path) -> list[str]:
+    """Files marked assume-unchanged or skip-worktree: git does not compare them (git-ls-files(1), -v)."""
+    entries = (entry.partition(" ")[::2] for entry in _names(_git(top, "ls-files", "-v", "-z")))
+    return [name for tag, name in entries if tag.islower() or tag == "S"]
 
 
 def _with_links(paths: Iterable[Path], links: Mapping[Path, Path]) -> list[Path]:
     """These, and each by all names that it has through ``links``."""
+    by_target: dict[Path, list[Path]] = {}
+    for link, target in links.items():
+        by_target.setdefault(target, []).append(link)
     found = dict.fromkeys(paths)
     waiting = list(found) if links else []
     while waiting:
         path = waiting.pop()
         real = _real(path.parent) / path.name
-        for link, target in links.items():
-            if real.is_relative_to(target):
-                name = link / real.relative_to(target)
-            elif target.is_relative_to(real):
-                name = link
-            else:
-                continue
+        names = [
+            link / real.relative_to(place)
+            for place in (real, *real.parents)
+            for link in by_target.get(place, ())
+        ]
+        if path.is_dir():  # a submodule, or one that git ignores
+            names += [link for link, target in links.items() if target.is_relative_to(real)]
+        for name in names:
             if name not in found:
                 found[name] = None
                 waiting.append(name)
@@ -126,11 +152,18 @@ def _fork(directory: Path) -> tuple[str, str]:
         remote = ""
     tried = list(dict.fromkeys(filter(None, (remote, *_BRANCHES))))
     known = False
+    try:
+        _git(directory, "rev-parse", "--verify", "--quiet", "HEAD")
+    except ChangeError:
+        raise ChangeError(
+            "--gotest-changed: nothing is committed yet", hint="commit, or leave the option out"
+        ) from None
     for branch in tried:
+        place = f"refs/remotes/{branch}" if "/" in branch else f"refs/heads/{branch}"
         try:
-            _git(directory, "rev-parse", "--verify", "--quiet", f"{branch}^{{commit}}")
+            _git(directory, "rev-parse", "--verify", "--quiet", f"{place}^{{commit}}")
             known = True
-            base = _git(directory, "merge-base", "HEAD", branch).decode().strip()
+            base = _git(directory, "merge-base", "HEAD", place).decode().strip()
         except ChangeError:
             continue
         return base, branch

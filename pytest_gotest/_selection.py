@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,15 +15,17 @@ from pytest_gotest._changed import Reached
 from pytest_gotest._flags import list_flags, user_overlay
 from pytest_gotest._git import Change
 from pytest_gotest._imports import Closure, Reach
-from pytest_gotest._manifest import LISTING, module_files
+from pytest_gotest._manifest import LISTING, SOURCES, module_files
 from pytest_gotest._manifest import inputs as manifest_inputs
 from pytest_gotest._nodes import GoItem
 from pytest_gotest._settings import Settings
 from pytest_gotest._toolchain import Package, Toolchain, objects
 
 _SETTINGS = ("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "pyproject.toml", "tox.ini", "setup.cfg")  # fmt: skip
-# Nobody's tests depend on these, unless they lie where tests look.
-_DOCUMENTATION = ("*.md", "*.rst", "*.adoc", "LICENSE*")
+# Nobody's tests depend on these, documentation and settings of other tools, unless they lie where tests look.
+_HARMLESS = (
+    "*.md", "*.rst", "*.adoc", "LICENSE*", ".github", ".gitignore", ".editorconfig", ".golangci.*",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -47,33 +49,36 @@ def select(
     selected = Selected()
     items = list(items)
     packages = {item.test.package: item.package_ for item in items if isinstance(item, GoItem)}
-    inputs = _inputs(packages.values(), toolchain, settings)
-    harmless = _matcher([*_DOCUMENTATION, *settings.changed_ignore], config.rootpath)
     foreign = _foreign(packages.values(), toolchain)
+    inputs = _inputs(packages.values(), toolchain, settings)
+    inputs = {name: _without(made_of, foreign) for name, made_of in inputs.items()}
+    harmless = _matcher([*_HARMLESS, *settings.changed_ignore], config.rootpath)
     by_go = _changed.reached(
         packages,
         inputs,
         change.paths,
-        unknown=[*change.ignored, *_elsewhere(inputs, [*foreign, change.top])],
-        beyond=_Beyond(foreign),
+        unknown=[*change.ignored, *_elsewhere(inputs, change.top)],
+        beyond=_Beyond(),
         harmless=harmless,
     )
-    python = _Python(config, change, harmless)
+    python = _Python(config, change, harmless, settings.migrations)
+    named = _named(packages.values(), change.paths, settings)
     why: dict[str, Reached] = {}
     for item in items:
         reason = None
         if isinstance(item, GoItem):
-            reason = by_go.get(item.test.package) or python.reaches(item)
+            package = item.test.package
+            reason = by_go.get(package) or named.get(package) or python.reaches(item)
             if reason is None:
                 selected.dropped.append(item)
                 continue
-            why.setdefault(item.test.package, reason)
+            why.setdefault(package, reason)
         selected.kept.append(item)
     number = f"{len(why)} of {len(packages)} packages"
     selected.summary = f"gotest: {number} changed since {change.since}"
     base = os.path.realpath(config.invocation_params.dir)
     selected.reasons = [
-        f"gotest: {name}: {os.path.relpath(reason.path, base)}: {reason.how}"
+        f"gotest: {name}: {_shown(os.path.relpath(reason.path, base))}: {reason.how}"
         for name, reason in sorted(why.items())
     ]
     return selected
@@ -109,8 +114,20 @@ def _foreign(packages: Iterable[Package], toolchain: Toolchain) -> list[Path]:
     return [Path(os.path.realpath(place)) for place in sorted(places)]
 
 
-def _elsewhere(inputs: Mapping[str, Iterable[str]], known: Iterable[Path]) -> list[Path]:
-    """Directories of sources that are in none of the ``known`` places: in another repository, or in none."""
+def _without(inputs: Iterable[str], foreign: Collection[Path]) -> frozenset[str]:
+    """Less what is in ``foreign`` places. What of the module cache is used, go.mod and go.sum say."""
+    return frozenset(
+        one for one in inputs if one.partition(" ")[0] == "file" or not _is_in(one, foreign)
+    )
+
+
+def _is_in(one: str, places: Collection[Path]) -> bool:
+    directory = Path(os.path.realpath(one.partition(" ")[2].partition("\0")[0]))
+    return not {directory, *directory.parents}.isdisjoint(places)
+
+
+def _elsewhere(inputs: Mapping[str, Iterable[str]], top: Path) -> list[Path]:
+    """Directories of sources that are not in the repository: in another one, or in none."""
     places = {
         one.removeprefix("dir ")
         for made_of in inputs.values()
@@ -118,14 +135,33 @@ def _elsewhere(inputs: Mapping[str, Iterable[str]], known: Iterable[Path]) -> li
         if one.startswith("dir ")
     }
     real = [Path(os.path.realpath(place)) for place in sorted(places)]
-    return [path for path in real if not any(path.is_relative_to(place) for place in known)]
+    return [path for path in real if not path.is_relative_to(top)]
+
+
+def _named(
+    packages: Iterable[Package], changed: Collection[Path], settings: Settings
+) -> dict[str, Reached]:
+    """Packages whose tests are given the path of a file that changed, by --gotest-arg. Paths count from the package."""
+    found: dict[str, Reached] = {}
+    words = [arg.partition("=")[2] or arg for arg in settings.args]
+    for package in packages if words else ():
+        for word in words:
+            place = Path(os.path.realpath(os.path.join(package.directory, word)))
+            for path in changed:
+                if path == place or place in path.parents:
+                    found.setdefault(package.import_path, Reached(path, "named by --gotest-arg"))
+    return found
+
+
+def _shown(path: str) -> str:
+    """A name may be no text, and reasons are printed, and sent by workers."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 class _Beyond:
-    """Which source in a directory of the project looks beyond it."""
+    """Which source in a directory of the project looks beyond it. What is vendored is nobody's own."""
 
-    def __init__(self, foreign: list[Path]) -> None:
-        self._foreign = foreign
+    def __init__(self) -> None:
         self._known: dict[tuple[Path, bool], str] = {}
 
     def __call__(self, directory: Path, tests: bool) -> str:
@@ -134,53 +170,78 @@ class _Beyond:
         return self._known[directory, tests]
 
     def _look(self, directory: Path, tests: bool) -> str:
-        if any(directory.is_relative_to(place) for place in self._foreign):
+        if "vendor" in directory.parts and not tests:
             return ""
         try:
-            names = sorted(name for name in os.listdir(directory) if name.endswith(".go"))
-            read = (name for name in names if tests or not name.endswith("_test.go"))
-            sources = {name: (directory / name).read_bytes() for name in read}
+            for name in sorted(os.listdir(directory)):
+                # C may include what lies elsewhere.
+                read = name.endswith(SOURCES) and (tests or not name.endswith("_test.go"))
+                if read and _changed.looks_beyond((directory / name).read_bytes()):
+                    return f"{directory.name}/{name}"
         except OSError as error:
             return str(error.filename or directory)
-        return _changed.looks_beyond(sources, tests=tests)
+        return ""
 
 
 def _matcher(patterns: Iterable[str], root: Path) -> Callable[[Path], bool]:
-    """Like .gitignore: a pattern without a slash is of any name in a path, another one of a path below ``root``."""
-    given = [pattern.strip("/") for pattern in patterns]
+    """Much like .gitignore: a pattern without a slash is of any name in a path, one with a slash counts from ``root``.
+
+    What is below a directory that matches is meant as well. ``**`` is any directories, ``*`` no slash.
+    """
     root = Path(os.path.realpath(root))
+    given = [
+        pattern.strip("/").split("/") if "/" in pattern else ["**", pattern] for pattern in patterns
+    ]
 
     def matches(path: Path) -> bool:
-        relative = os.path.relpath(path, root)
-        names = relative.split(os.sep)
-        return any(
-            fnmatch.fnmatchcase(relative, pattern) or fnmatch.fnmatchcase(relative, f"{pattern}/*")
-            if "/" in pattern
-            else any(fnmatch.fnmatchcase(name, pattern) for name in names)
-            for pattern in given
-        )
+        parts = os.path.relpath(path, root).split(os.sep)
+        return any(_fits(parts, pattern) for pattern in given)
 
     return matches
+
+
+def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    if not pattern:
+        return True
+    if pattern[0] == "**":
+        return any(_fits(parts[number:], pattern[1:]) for number in range(len(parts)))
+    return (
+        bool(parts) and fnmatch.fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
+    )
 
 
 class _Python:
     """What of a change Go tests can see through pytest: its settings, plugins, conftest files and fixtures."""
 
     def __init__(
-        self, config: pytest.Config, change: Change, harmless: Callable[[Path], bool]
+        self,
+        config: pytest.Config,
+        change: Change,
+        harmless: Callable[[Path], bool],
+        migrations: Collection[str],
     ) -> None:
-        self._changed, self._ignored = change.paths, change.ignored
+        self._changed, self._ignored = dict.fromkeys(change.paths), change.ignored
         self._top = change.top
         modules = config.getini("python_files")
         # What a program or a reader may be after; Python's tests are run by pytest alone.
         self._loose = [
             path
             for path in self._changed
-            if not harmless(path)
+            if (_changed.is_code(path) or not harmless(path))
             and not any(fnmatch.fnmatch(path.name, pattern) for pattern in modules)
         ]
-        settings = {Path(os.path.realpath(config.rootpath / name)) for name in _SETTINGS}
+        # The one that there is, and those that would be taken before it (pytest's "Configuration file formats").
+        last = (
+            _SETTINGS.index(config.inipath.name)
+            if config.inipath and config.inipath.name in _SETTINGS
+            else len(_SETTINGS)
+        )
+        settings = {
+            Path(os.path.realpath(config.rootpath / name)) for name in _SETTINGS[: last + 1]
+        }
         settings |= {Path(os.path.realpath(config.inipath))} if config.inipath else set()
+        is_migration = _matcher([f"/{pattern}" for pattern in migrations], config.rootpath)
+        self._migration = next((path for path in self._changed if is_migration(path)), None)
         self._everything: Reached | None = None
         for path in self._changed:
             if path in settings:
@@ -193,7 +254,7 @@ class _Python:
             module = self._closure(file, getattr(plugin, "__package__", None) or "")
             if os.path.basename(file) == "conftest.py":
                 self._conftests[Path(os.path.realpath(file)).parent] = module
-            elif hit := self._hit(module):
+            elif module.acts and (hit := self._hit(module)):
                 self._everything = Reached(hit.path, f"a plugin of pytest: {hit.how}")
         self._below: dict[Path, Reached | None] = {}
         self._closures: dict[frozenset[tuple[str, str]], Reached | None] = {}
@@ -201,11 +262,14 @@ class _Python:
     def reaches(self, item: GoItem) -> Reached | None:
         if self._everything is not None:
             return self._everything
-        directory = Path(os.path.realpath(item.path.parent))
-        if directory not in self._below:
-            self._below[directory] = self._above(directory)
-        if found := self._below[directory]:
-            return found
+        if self._migration is not None and "gotest_postgres" in item.fixturenames:
+            return Reached(self._migration, "a migration")
+        # By both names, if it is behind a link: pytest takes the conftest files above the one it was asked for.
+        for directory in {item.path.parent, Path(os.path.realpath(item.path.parent))}:
+            if directory not in self._below:
+                self._below[directory] = self._above(directory)
+            if found := self._below[directory]:
+                return found
         files = frozenset(_compat.fixture_files(item))
         if files not in self._closures:
             module = _imports.union(self._closure(*one) for one in sorted(files))
@@ -215,7 +279,7 @@ class _Python:
 
     def _above(self, directory: Path) -> Reached | None:
         """Of the conftest files: one that came or went, and all that runs unasked."""
-        for place in (directory, *directory.parents):
+        for place in map(Path, map(os.path.realpath, (directory, *directory.parents))):
             if place / "conftest.py" in self._changed:
                 return Reached(place / "conftest.py", "fixtures and hooks")
             module = self._conftests.get(place)
@@ -244,4 +308,6 @@ class _Python:
         for path in self._ignored:
             if any(file.is_relative_to(path) for file in module.files):
                 return Reached(path, "it is imported there, and git does not keep it")
+        for path in sorted(module.outside):
+            return Reached(path, "it is imported there, and in no repository of ours")
         return None

@@ -38,6 +38,12 @@ def test_imports_wherever_they_stand() -> None:
         ("def x():\n    return open('a').read()\n", Reach.FILES),
         ("def x(tmp_path):\n    return tmp_path.read_text()\n", Reach.FILES),
         ("import pathlib\n", Reach.FILES),
+        ("import os\n\ndef x():\n    return os.environ.get('DB')\n", Reach.NOTHING),
+        ("import os\n\ndef x():\n    return os.listdir('.')\n", Reach.FILES),
+        ("from os import environ\n", Reach.FILES),
+        ("import configparser\n", Reach.FILES),
+        ("def x(run):\n    run('go run ./cmd/server')\n", Reach.PROGRAMS),
+        ("def x(spec, m):\n    spec.loader.exec_module(m)\n", Reach.PROGRAMS),
         ("from testcontainers.postgres import PostgresContainer\n", Reach.FILES),
         ("from testcontainers.core.image import DockerImage\n", Reach.PROGRAMS),
         ("import subprocess\n", Reach.PROGRAMS),
@@ -63,6 +69,15 @@ def test_what_it_may_get_at(text: str, expected: Reach) -> None:
         ("try:\n    import a\nexcept ImportError:\n    a = None\n", False),
         ("if TYPE_CHECKING:\n    import a\n", False),
         ("class A:\n    x = 1\n    def f(self): ...\n", False),
+        ("def pytest_configure(config):\n    config.addinivalue_line('markers', 'x')\n", False),
+        ("import sys\nsys.path.insert(0, 'lib')\n", False),
+        ("ROOT = os.path.dirname(os.path.abspath(__file__))\n", False),
+        ("@pytest.fixture(scope='session')\ndef x():\n    start()\n", False),
+        ("@helpers.setup\ndef x():\n    pass\n", True),
+        ("def x(y=start()):\n    pass\n", True),
+        ("class A(base()):\n    pass\n", True),
+        ("sys.path.insert(0, start())\n", True),
+        ("def pytest_configure(config):\n    start()\n", True),
         ("def fixture():\n    os.environ['TZ'] = 'UTC'\n", False),
         ("os.environ['TZ'] = 'UTC'\n", True),
         ("os.environ.update(TZ='UTC')\n", True),
@@ -70,7 +85,7 @@ def test_what_it_may_get_at(text: str, expected: Reach) -> None:
         ("if True:\n    start()\n", True),
         ("class A:\n    start()\n", True),
         ("for x in y:\n    pass\n", True),
-        ("def pytest_runtest_setup(item):\n    pass\n", True),
+        ("def pytest_runtest_setup(item):\n    start()\n", True),
         ("from hooks import pytest_runtest_setup\n", True),
         ("from hooks import setup as pytest_runtest_setup\n", True),
         ("from hooks import *\n", True),
@@ -108,17 +123,27 @@ def test_a_module_with_all_that_it_imports(tmp_path: Path, monkeypatch: pytest.M
     assert found.reach is Reach.PROGRAMS
     assert found.acts
     assert found.holds(tmp_path / "zz_sub" / "leaf.py")
-    # Not loaded yet: by its name.
-    assert found.holds(tmp_path / "anywhere" / "zz_late" / "one.py")
+    # Not loaded yet: where it would come from, or by its name.
     assert found.holds(tmp_path / "zz_late" / "__init__.py")
+    assert found.holds(tmp_path / "zz_late" / "one.py")
+    assert found.holds(tmp_path / "anywhere" / "zz_late" / "one.py")
     assert not found.holds(tmp_path / "zz_late" / "two.py")
     assert not found.holds(tmp_path / "other.py")
+    assert found.holds(tmp_path / "zz_sub")  # a submodule
     for name in ("zz_top", "zz_sub", "zz_sub.inner", "zz_sub.leaf"):
         monkeypatch.delitem(sys.modules, name, raising=False)
 
 
 def test_nothing_together() -> None:
     assert union([]) == Closure(frozenset(), frozenset(), Reach.NOTHING, False)
+
+
+def test_texts_that_name_modules() -> None:
+    assert of("run('app.main:app')\nsay('a sentence. Or two')\n") == {
+        "app",
+        "app.main",
+        "app.main.app",
+    }
 
 
 def test_what_is_the_projects_own(tmp_path: Path) -> None:

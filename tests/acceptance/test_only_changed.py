@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import textwrap
@@ -81,6 +82,7 @@ class Repository:
     def __init__(self, base: Path, files: dict[str, str]) -> None:
         need_git()
         self.base = base
+        self.environ: dict[str, str] = {}
         self.top = base / "repository"
         self.root = self.top / "shop"
         for name, text in files.items():
@@ -110,7 +112,7 @@ class Repository:
             *arguments,
             record=self.base / "record",
             plugins=plugins,
-            env={"PYTHONDONTWRITEBYTECODE": "1"},
+            env={"PYTHONDONTWRITEBYTECODE": "1", **self.environ},
         )
 
     def ran(self, *arguments: str) -> set[str]:
@@ -252,6 +254,101 @@ ROOT = "root_test.go::TestRoot"
             {
                 "helpers/clocks.py": """
                     import pytest
+
+                    @pytest.fixture
+                    def clock():
+                        from helpers import late
+                        return late.ZONE
+                """,
+                "helpers/late.py": "from helpers.later import ZONE\n",
+                "helpers/later.py": "ZONE = 'UTC'\n",
+            },
+            "helpers/later.py",
+            {TOOL},
+            id="imported by what is imported in a fixture's body",
+        ),
+        pytest.param(
+            {
+                "helpers/clocks.py": """
+                    import pytest
+
+                    @pytest.fixture
+                    def clock():
+                        return pytest.importorskip("seed").ZONE
+                """,
+                "seed.py": "ZONE = 'UTC'\n",
+            },
+            "seed.py",
+            {TOOL},
+            id="imported by name",
+        ),
+        pytest.param(
+            {"helpers/__init__.py": "import os\nos.environ['ZONE'] = 'UTC'\n"},
+            "helpers/__init__.py",
+            {STORE, API, TOOL},
+            id="a package that acts as it is imported",
+        ),
+        pytest.param(
+            {
+                "conftest.py": "pytest_plugins = ['fx.db']\nfrom helpers.clocks import clock\n",
+                "fx/__init__.py": "",
+                "fx/db.py": """
+                    import subprocess
+
+                    import pytest
+
+                    @pytest.fixture
+                    def db():
+                        subprocess.run(["go", "run", "./cmd/db"], check=True)
+                """,
+            },
+            "web/app.go",
+            set(),
+            id="a plugin of whose fixtures nobody makes use",
+        ),
+        pytest.param(
+            {"conftest.py": """
+                from helpers.clocks import clock
+
+                def pytest_configure(config):
+                    config.addinivalue_line("markers", "slow: takes long")
+            """},
+            "helpers/zones.py",
+            {TOOL},
+            id="a hook that only tells a marker",
+        ),
+        pytest.param(
+            {
+                "pytest.ini": "[pytest]\n",
+                "pyproject.toml": "[tool.ruff]\n",
+                "tool/tool_test.go": PLAIN_TOOL,
+            },
+            "../pyproject.toml",
+            set(),
+            id="settings of other tools",
+        ),
+        pytest.param(
+            {"pytest.ini": "[pytest]\ngotest_arg = ../deploy/x.md\n", "deploy/x.md": "1"},
+            "deploy/x.md",
+            {STORE, API, TOOL},
+            id="named by an argument",
+        ),
+        pytest.param(
+            {"pytest.ini": "[pytest]\ngotest_changed_ignore = /web/\n"},
+            "web/app.yaml",
+            set(),
+            id="nobody's by its place",
+        ),
+        pytest.param(
+            {"pytest.ini": "[pytest]\ngotest_changed_ignore = /web/\n"},
+            "deploy/web/app.yaml",
+            {STORE, API, TOOL},
+            id="not that of another place",
+        ),
+        pytest.param(
+            {
+                "helpers/clocks.py": """
+                    import pytest
                     from pathlib import Path
 
                     @pytest.fixture
@@ -314,6 +411,47 @@ def test_in_doubt_more(
         now = f"package {path.parent.name}\n"
     repository.write(changed, now + language)
     assert repository.ran() == expected
+
+
+def test_a_migration(tmp_path: Path) -> None:
+    """For the tests that have the database, even where it lies in a package's directory."""
+    ini = "[pytest]\ngotest_postgres_env = A={url}\ngotest_migrations = db/*.sql\n"
+    db = 'package db\n\nimport "testing"\n\nfunc TestDb(t *testing.T) {}\n'
+    repository = Repository(
+        tmp_path, {**MODULE, "pytest.ini": ini, "db/1.sql": "SELECT 1;\n", "db/db_test.go": db}
+    )
+    repository.write("db/1.sql", "SELECT 2;\n")
+    assert repository.ran() == {STORE, API, TOOL, "db/db_test.go::TestDb"}
+    repository.git("checkout", "-q", ".")
+    repository.write("store/1.sql", "SELECT 2;\n")
+    assert repository.ran() == {STORE, API}
+
+
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    repository = Repository(tmp_path, MODULE)
+    odd = os.fsdecode(b"caf\xe9.txt")
+    (repository.root / "tool" / odd).write_text("new")
+    outcome = repository.run("--gotest-changed", "-v", "-n2", plugins=("xdist",))
+    assert outcome.exitstatus == 0, outcome.output
+    assert set(outcome.items) == {TOOL, PYTHON}
+    assert "tool/caf\\xe9.txt: in its directory" in outcome.output
+
+
+def test_what_was_downloaded_into_the_repository_is_nobodys_own(tmp_path: Path) -> None:
+    """A module cache in the checkout, as CI jobs have it, ignored by git."""
+    files = {
+        **MODULE,
+        ".gitignore": ".go/\n",
+        "go.mod": "module example.com/shop\n\ngo 1.22\n\nrequire github.com/lib/pq v1.10.9\n",
+        "go.sum": "github.com/lib/pq v1.10.9 h1:YXG7RB+JIjhP29X+OtkiDnYaXQwpS4JEWq7dtCCRUEw=\n"
+        "github.com/lib/pq v1.10.9/go.mod h1:AlVN5x4E4T544tWzH6hKfbfQvm3HdbOxrmggDNAPY9o=\n",
+        "tool/tool.go": 'package tool\n\nimport _ "github.com/lib/pq"\n',
+    }
+    repository = Repository(tmp_path, files)
+    repository.environ = {"GOMODCACHE": str(repository.root / ".go"), "GOFLAGS": "-modcacherw"}
+    assert repository.ran() == set()
+    repository.write("tool/tool.go", files["tool/tool.go"] + "\n")
+    assert repository.ran() == {TOOL}
 
 
 def test_data_behind_a_link(tmp_path: Path) -> None:
