@@ -16,6 +16,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,48 +25,31 @@ from filelock import FileLock
 
 from pytest_gotest._cache import OLD
 from pytest_gotest._errors import PostgresError
-from pytest_gotest.postgres import _client, _guard, _places
+from pytest_gotest.postgres import _client, _databases, _guard, _places
 from pytest_gotest.postgres._baseline import Baseline
 from pytest_gotest.postgres._binaries import Binaries
 from pytest_gotest.postgres._places import Account, Place
+from pytest_gotest.postgres._provider import (
+    DBNAME,
+    MAINTENANCE,
+    SETTINGS,
+    SUPERUSER,
+    TEMPLATE,
+    last,
+)
 from pytest_gotest.postgres._server import Server
 
-SUPERUSER = "postgres"
-DBNAME = "test"
 _PATIENCE = 60  # seconds for a start, on a machine that is busy
-_SHOWN = 15  # last lines of a server's log in an error
 _PORTS = 20  # tried, for somebody else may take one that was free
-
-# What is in the data directory is worth nothing once pytest ends. The reset reads the log, hence wal_level.
-_SETTINGS = {
-    "listen_addresses": "'127.0.0.1'",
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
-    "wal_level": "replica",
-    "max_wal_senders": "0",
-    "timezone": "'UTC'",
-    "log_timezone": "'UTC'",
-    "datestyle": "'iso, mdy'",
-    "logging_collector": "off",
-    "huge_pages": "off",
-}
-_VERSION = 1  # of what is made here; part of the key
+_VERSION = 2  # of what is made here; part of the key
 
 
 class Clusters:
-    """Makes servers of ``binaries`` that begin with ``baseline``. ``cache_dir`` keeps their data directories."""
+    """Makes servers of ``binaries``. ``cache_dir`` keeps their data directories."""
 
-    def __init__(
-        self,
-        binaries: Binaries,
-        cache_dir: Path,
-        environ: Mapping[str, str],
-        baseline: Baseline | None = None,
-    ) -> None:
+    def __init__(self, binaries: Binaries, cache_dir: Path, environ: Mapping[str, str]) -> None:
         self.binaries = binaries
         self.account = _places.account()
-        self._baseline = baseline or Baseline()
         try:
             self.base = _places.base()
         except OSError as error:
@@ -73,25 +58,19 @@ class Clusters:
         # Nothing of the user's own PostgreSQL: PGDATA, PGHOST, a service, a locale.
         self._env = {"PATH": environ.get("PATH", os.defpath), "TZ": "UTC", "LC_ALL": "C.UTF-8"}
 
-    def start(self) -> Cluster:
-        """One that answers. Raises `PostgresError`."""
+    def __str__(self) -> str:
+        return f"{'.'.join(map(str, self.binaries.version))} {self.binaries.provider}"
+
+    def start(self, baseline: Baseline) -> Cluster:
+        """One that answers, with ``baseline`` in it. Raises `PostgresError`."""
         _places.sweep(self.base)
         programs = self._programs()
-        template = self._template(programs)
+        template = self._template(programs, baseline)
         self._used(template)
-        for _ in range(_PORTS):
-            place = Place(self.base, self.account)
-            try:
-                _copy(template, place.data)
-                return Cluster(programs, place, self.account, self._env)
-            except _PortTaken:
-                place.leave()
-            except BaseException:
-                place.leave()
-                raise
-        raise PostgresError(
-            f"of {_PORTS} ports that were free none was free when a server came to it"
-        )
+        return self._run(programs, template)
+
+    def _run(self, programs: Binaries, template: Path) -> Cluster:
+        return Cluster(programs, template, self.base, self.account, self._env)
 
     def _programs(self) -> Binaries:
         """Where the server's account can reach them: copied once, if they are below a home that is closed to it."""
@@ -114,28 +93,37 @@ class Clusters:
         below = found.directory.relative_to(found.tree)
         return Binaries(found.provider, copy / below, found.version, copy)
 
-    def _template(self, programs: Binaries) -> Path:
+    def _template(self, programs: Binaries, baseline: Baseline) -> Path:
         """A data directory that is shut down, with the baseline in it; made if there is none of these facts yet."""
-        facts = (_VERSION, programs.version, sorted(_SETTINGS.items()), self.account)
+        facts = (_VERSION, programs.version, sorted(SETTINGS.items()), self.account)
         bare = self._cache / f"{programs.provider}-{programs.version[0]}-{_digest(facts)}"
-        self._kept(bare, programs, self._initdb)
-        if self._baseline.is_empty:
+        self._kept(bare, lambda: self._bare(programs))
+        if baseline.is_empty:
             return bare
         self._used(bare)
-        made = self._cache / f"{bare.name}-{self._baseline.key()}"
-
-        def fill(programs: Binaries, place: Place) -> Iterator[None]:
-            _copy(bare, place.data)
-            cluster = Cluster(programs, place, self.account, self._env)
-            try:
-                self._baseline.apply(cluster.server())
-                cluster.shut_down()
-                yield
-            finally:
-                cluster.end()
-
-        self._kept(made, programs, fill)
+        made = self._cache / f"{bare.name}-{baseline.key()}"
+        self._kept(made, lambda: self._filled(programs, bare, baseline.apply))
         return made
+
+    @contextlib.contextmanager
+    def _bare(self, programs: Binaries) -> Iterator[Path]:
+        with self._initdb(programs) as new, self._filled(programs, new, _equip) as data:
+            yield data
+
+    @contextlib.contextmanager
+    def _filled(
+        self, programs: Binaries, source: Path, fill: Callable[[Server], None]
+    ) -> Iterator[Path]:
+        """The data directory ``source`` with what ``fill`` does in it as the template."""
+        cluster = self._run(programs, source)
+        try:
+            fill(cluster.server())
+            with _client.connect(cluster.maintenance().dsn()) as connection:
+                _databases.keep(connection, DBNAME, TEMPLATE)
+            cluster.shut_down()
+            yield cluster.data
+        finally:
+            cluster.stop()
 
     def _used(self, template: Path) -> None:
         """Say so, and let go of those that nobody has used for long: each change of a migration makes another one."""
@@ -146,29 +134,21 @@ class Clusters:
                     shutil.rmtree(other, ignore_errors=True)
                     other.with_suffix(".lock").unlink(missing_ok=True)
 
-    def _kept(
-        self, template: Path, programs: Binaries, make: Callable[[Binaries, Place], Iterator[None]]
-    ) -> None:
-        """Have ``template``, a copy of what is there when ``make`` yields: of all who want it at once one makes it."""
+    def _kept(self, template: Path, make: Callable[[], AbstractContextManager[Path]]) -> None:
+        """Have ``template``, a copy of what ``make`` gives: of all who want it at once one makes it."""
         if template.is_dir():
             return
         template.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(template.with_suffix(".lock")):
             if template.is_dir():
                 return
-            place = Place(self.base, self.account)
-            try:
-                for _ in make(programs, place):
-                    with _made_whole(template) as making:
-                        _copy(place.data, making)
-            finally:
-                place.leave()
+            with make() as data, _made_whole(template) as making:
+                _copy(data, making)
 
-    def _initdb(self, programs: Binaries, place: Place) -> Iterator[None]:
-        place.data.mkdir(mode=0o700)
-        if self.account is not None:
-            os.chown(place.data, self.account.user, self.account.group)
+    @contextlib.contextmanager
+    def _initdb(self, programs: Binaries) -> Iterator[Path]:
         locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        place = Place(self.base, self.account)
         command = [
             *(programs.initdb, f"--pgdata={place.data}", f"--username={SUPERUSER}"),
             *("--auth-local=trust", "--auth-host=scram-sha-256", "--encoding=UTF8"),
@@ -176,6 +156,19 @@ class Clusters:
             *("--wal-segsize=4", "--no-sync", "--no-instructions"),
             *(["--no-data-checksums"] if programs.version >= (18,) else []),
         ]
+        try:
+            place.data.mkdir(mode=0o700)
+            if self.account is not None:
+                os.chown(place.data, self.account.user, self.account.group)
+            self._call(command)
+            with (place.data / "postgresql.conf").open("a") as conf:
+                conf.write("\n# pytest-gotest\nlisten_addresses = '127.0.0.1'\n")
+                conf.writelines(f"{name} = '{value}'\n" for name, value in SETTINGS.items())
+            yield place.data
+        finally:
+            place.leave()
+
+    def _call(self, command: list[str]) -> None:
         with tempfile.TemporaryFile("w+") as log:
             try:
                 done = subprocess.run(
@@ -189,37 +182,52 @@ class Clusters:
                     **_as(self.account),
                 )
             except OSError as error:
-                raise PostgresError(f"{programs.initdb} cannot be started: {error}") from error
+                raise PostgresError(f"{command[0]} cannot be started: {error}") from error
             log.seek(0)
             if done.returncode:
-                raise PostgresError(f"initdb failed ({done.returncode}):\n{_last(log.read())}")
-        with (place.data / "postgresql.conf").open("a") as conf:
-            conf.write("\n# pytest-gotest\n")
-            conf.writelines(f"{name} = {value}\n" for name, value in _SETTINGS.items())
-        yield
+                raise PostgresError(f"initdb failed ({done.returncode}):\n{last(log.read())}")
 
 
 class Cluster:
-    """A server that runs, until `stop` or the end of this process."""
+    """A server that runs on a copy of the data directory ``template``, until `stop` or the end of this process."""
+
+    template = TEMPLATE
 
     def __init__(
-        self, programs: Binaries, place: Place, account: Account | None, env: Mapping[str, str]
+        self,
+        programs: Binaries,
+        source: Path,
+        base: Path,
+        account: Account | None,
+        env: Mapping[str, str],
     ) -> None:
         self._programs = programs
-        self._place = place
+        self._source = source
+        self._base = base
         self._account = account
         self._env = dict(env)
-        self._log = place.path / "log"
-        self._guard: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
-        self._start()
-        if not self._answers():
-            if "could not bind" in self.log():
-                self.end()
-                raise _PortTaken
-            raise self._failed("did not start")
         self._password = secrets.token_urlsafe(18)
-        self._prepare()
+        self.port = 0
+        for _ in range(_PORTS):
+            with contextlib.suppress(_PortTaken):
+                self._begin(_free_port())
+                return
+        raise PostgresError(
+            f"of {_PORTS} ports that were free none was free when a server came to it"
+        )
+
+    def _begin(self, port: int) -> None:
+        """Raises `_PortTaken`, `PostgresError`."""
+        self.port = port
+        self._place = Place(self._base, self._account)
+        self._guard: subprocess.Popen[bytes] | None = None
+        try:
+            _copy(self._source, self.data)
+            self._start()
+            self._prepare()
+        except BaseException:
+            self.stop()
+            raise
 
     def server(self) -> Server:
         """How its database is reached by TCP."""
@@ -233,19 +241,46 @@ class Cluster:
             provider=self._programs.provider,
         )
 
+    def maintenance(self) -> Server:
+        return replace(self.server(), dbname=MAINTENANCE)
+
+    @property
+    def data(self) -> Path:
+        """Its data directory."""
+        return self._place.data
+
+    @property
+    def _log(self) -> Path:
+        return self._place.path / "log"
+
     def log(self) -> str:
         """What the server printed."""
         with contextlib.suppress(OSError):
             return self._log.read_text(errors="replace")
         return ""
 
+    def recopy(self) -> None:
+        """From the data directory that it began with; by the same port and password."""
+        self.stop()
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return self._begin(self.port)
+            except _PortTaken as error:
+                # Who has just asked for a port, of the kind that the system hands out, has it for a moment only.
+                if time.monotonic() > until:
+                    raise PostgresError(
+                        f"port {self.port} of the server that was to start again has been taken by somebody else"
+                    ) from error
+                time.sleep(0.05)
+
     def stop(self) -> None:
         """Nothing of it is left."""
-        self.end()
+        self._end()
         self._place.leave()
 
     def shut_down(self) -> None:
-        """So that its data directory can be copied; it stays until `end`."""
+        """So that its data directory can be copied; it stays until `stop`."""
         pid = int((self._place.data / "postmaster.pid").read_text().split()[0])
         os.kill(pid, signal.SIGINT)
         until = time.monotonic() + _PATIENCE
@@ -276,6 +311,10 @@ class Cluster:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        if not self._answers():
+            if "could not bind" in self.log():
+                raise _PortTaken
+            raise self._failed("did not start")
 
     def _answers(self) -> bool:
         """Whether it takes connections in time; not if it has ended."""
@@ -302,34 +341,31 @@ class Cluster:
         return False
 
     def _prepare(self) -> None:
-        """The database, and a password that nobody else knows. By the socket, which only we can reach."""
+        """A password that nobody else knows. By the socket, which only we can reach."""
         import psycopg
         from psycopg import sql
 
-        where = f"host={self._place.sockets} port={self.port} user={SUPERUSER} dbname=postgres"
+        where = f"host={self._place.sockets} port={self.port} user={SUPERUSER} dbname={MAINTENANCE}"
         try:
             with _client.connect(where) as connection:
-                password = sql.Literal(self._password)
                 connection.execute(
-                    sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(SUPERUSER), password)
+                    sql.SQL("ALTER ROLE {} PASSWORD {}").format(
+                        sql.Identifier(SUPERUSER), sql.Literal(self._password)
+                    )
                 )
-                there = "SELECT FROM pg_database WHERE datname = %s"
-                if connection.execute(there, (DBNAME,)).fetchone() is None:
-                    name = sql.Identifier(DBNAME)
-                    connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
+                _databases.create(connection, DBNAME)
             _client.connect(self.server().dsn()).close()
         except psycopg.Error as error:
             raise self._failed(f"did not let us in ({error})") from error
 
     def _failed(self, what: str) -> PostgresError:
-        said = _last(self.log()) or "(its log is empty)"
-        self.end()
+        said = last(self.log()) or "(its log is empty)"
         version = ".".join(map(str, self._programs.version))
         return PostgresError(
             f"{self._programs.provider} PostgreSQL {version} ({self._programs.postgres}), port {self.port}, {what}:\n{said}"
         )
 
-    def end(self) -> None:
+    def _end(self) -> None:
         """At once."""
         guard, self._guard = self._guard, None
         if guard is not None:
@@ -339,6 +375,15 @@ class Cluster:
             guard.stdout.read()
             guard.stdout.close()
             guard.wait()
+
+
+def _equip(server: Server) -> None:
+    """What the reset reads the log with, if it is there (contrib, since 15); not in the database of the tests."""
+    maintenance = replace(server, dbname=MAINTENANCE)
+    with _client.connect(maintenance.dsn()) as connection:
+        found = "SELECT FROM pg_available_extensions WHERE name = 'pg_walinspect'"
+        if connection.execute(found).fetchone():
+            connection.execute("CREATE EXTENSION pg_walinspect")
 
 
 class _PortTaken(Exception):
@@ -371,7 +416,7 @@ def _copy(source: Path, target: Path) -> None:
         ["cp", "-a", *shared, str(source), str(target)], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise PostgresError(f"{source} cannot be copied to {target}: {_last(done.stderr)}")
+        raise PostgresError(f"{source} cannot be copied to {target}: {last(done.stderr)}")
 
 
 @contextlib.contextmanager
@@ -404,7 +449,3 @@ def _open(tree: Path) -> None:
                 os.chmod(
                     path, os.stat(path).st_mode | (0o555 if os.access(path, os.X_OK) else 0o444)
                 )
-
-
-def _last(text: str) -> str:
-    return "\n".join(text.strip().splitlines()[-_SHOWN:])

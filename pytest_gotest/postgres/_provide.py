@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,16 +12,16 @@ import pytest
 from pytest_gotest import _settings
 from pytest_gotest._errors import PostgresError
 from pytest_gotest.postgres import _baseline, _binaries, _client
-from pytest_gotest.postgres._binaries import Binaries
-from pytest_gotest.postgres._cluster import Cluster, Clusters
+from pytest_gotest.postgres._cluster import Clusters
+from pytest_gotest.postgres._provider import Instance, Provider
 from pytest_gotest.postgres._server import Server
 
 
-def choose(wanted: str, environ: Mapping[str, str]) -> Binaries:
+def choose(wanted: str, cache_dir: Path, environ: Mapping[str, str]) -> Provider:
     """``wanted``: auto, embedded or local. Raises `PostgresError` that lists what was tried and why each failed."""
-    ways: dict[str, Callable[[], Binaries]] = {
-        "embedded": _binaries.embedded,
-        "local": lambda: _binaries.local(environ),
+    ways: dict[str, Callable[[], Provider]] = {
+        "embedded": lambda: Clusters(_binaries.embedded(), cache_dir, environ),
+        "local": lambda: Clusters(_binaries.local(environ), cache_dir, environ),
     }
     if wanted != "auto":
         return ways[wanted]()
@@ -44,37 +45,26 @@ class Postgres:
         cache_dir: Path,
         environ: Mapping[str, str],
     ) -> None:
-        self._wanted = wanted
+        self._choose = functools.partial(choose, wanted, cache_dir, environ)
         self._migrations = migrations
         self._root = root
-        self._cache_dir = cache_dir
-        self._environ = environ
-        self._binaries: Binaries | None = None
-        self._cluster: Cluster | None = None
-
-    @property
-    def binaries(self) -> Binaries:
-        if self._binaries is None:
-            self._binaries = choose(self._wanted, self._environ)
-        return self._binaries
+        self._instance: Instance | None = None
 
     def __str__(self) -> str:
-        """For the header."""
-        version = ".".join(map(str, self.binaries.version))
-        return f"postgres {version} {self.binaries.provider}, a server per worker"
+        """For the header. Raises `PostgresError`."""
+        return f"postgres {self._choose()}, a server per worker"
 
     def server(self) -> Server:
         """How it is reached; it is running from now on. Raises `PostgresError`."""
-        if self._cluster is None:
+        if self._instance is None:
             baseline = _baseline.find(self._migrations, self._root)
-            clusters = Clusters(self.binaries, self._cache_dir, self._environ, baseline)
-            self._cluster = clusters.start()
-        return self._cluster.server()
+            self._instance = self._choose().start(baseline)
+        return self._instance.server()
 
     def stop(self) -> None:
-        cluster, self._cluster = self._cluster, None
-        if cluster is not None:
-            cluster.stop()
+        instance, self._instance = self._instance, None
+        if instance is not None:
+            instance.stop()
 
 
 def of(config: pytest.Config) -> Postgres:

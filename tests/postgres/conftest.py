@@ -37,7 +37,7 @@ def start(binaries: Binaries, cache: Path) -> Iterator[Start]:
     running: list[Cluster] = []
 
     def one(baseline: Baseline | None = None, cache: Path = cache) -> Cluster:
-        running.append(Clusters(binaries, cache, os.environ, baseline).start())
+        running.append(Clusters(binaries, cache, os.environ).start(baseline or Baseline()))
         return running[-1]
 
     yield one

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from pytest_gotest._errors import PostgresError
-from pytest_gotest.postgres import _cluster, _places
+from pytest_gotest.postgres import _cluster, _databases, _places, _provider
 from pytest_gotest.postgres._baseline import Baseline
 from pytest_gotest.postgres._binaries import Binaries
 from pytest_gotest.postgres._cluster import Cluster, Clusters
@@ -107,10 +107,10 @@ def _runs(pid: int) -> bool:
 OWNER = """
 import os, sys, time
 from pathlib import Path
-from pytest_gotest.postgres._cluster import Clusters
+from pytest_gotest.postgres._baseline import Baseline
 from pytest_gotest.postgres._provide import choose
 
-cluster = Clusters(choose(sys.argv[1], os.environ), Path(sys.argv[2]), os.environ).start()
+cluster = choose(sys.argv[1], Path(sys.argv[2]), os.environ).start(Baseline())
 pid = (cluster._place.data / "postmaster.pid").read_text().split()[0]
 print(cluster._place.path, pid, cluster._guard.pid, flush=True)
 time.sleep(600)
@@ -184,10 +184,36 @@ def test_a_port_that_is_taken(start: Start, monkeypatch: pytest.MonkeyPatch) -> 
     assert ask(second, "SELECT 1") == [(1,)]
 
 
+def test_anew_at_the_same_address(start: Start, files: Callable[..., Baseline]) -> None:
+    """Whatever has become of it."""
+    cluster = start(files("CREATE TABLE t (x int);"))
+    server = cluster.server()
+    for damage in ("DROP TABLE t", "CREATE ROLE somebody", "ALTER SYSTEM SET work_mem = '8MB'"):
+        ask(cluster, damage)
+    [(pid,)] = ask(cluster, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'")
+    os.kill(int(str(pid)), signal.SIGKILL)
+    cluster.recopy()
+    assert cluster.server() == server
+    facts = (
+        "SELECT to_regclass('t') IS NOT NULL, to_regrole('somebody'), current_setting('work_mem')"
+    )
+    assert ask(cluster, facts) == [(True, None, "4MB")]
+    assert len(own_places()) == 1
+
+
+def test_the_baseline_lies_beside_it(start: Start, files: Callable[..., Baseline]) -> None:
+    cluster = start(files("CREATE TABLE t (x int);"))
+    ask(cluster, "DROP TABLE t")
+    with psycopg.connect(cluster.maintenance().dsn(), autocommit=True) as connection:
+        _databases.drop(connection, "test")
+        _databases.clone(connection, cluster.template, "test")
+    assert ask(cluster, "SELECT count(*) FROM t") == [(0,)]
+
+
 def test_a_server_that_does_not_start_says_why(
     start: Start, binaries: Binaries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(_cluster._SETTINGS, "shared_buffers", "'nonsense'")
+    monkeypatch.setitem(_provider.SETTINGS, "shared_buffers", "nonsense")
     with pytest.raises(PostgresError) as caught:
         start(cache=tmp_path)
     said = str(caught.value)
@@ -290,11 +316,10 @@ import os, sys
 from pathlib import Path
 import psycopg
 from pytest_gotest.postgres._baseline import Baseline
-from pytest_gotest.postgres._cluster import Clusters
 from pytest_gotest.postgres._provide import choose
 
 made = Baseline((Path(sys.argv[3]),))
-cluster = Clusters(choose(sys.argv[1], os.environ), Path(sys.argv[2]), os.environ, made).start()
+cluster = choose(sys.argv[1], Path(sys.argv[2]), os.environ).start(made)
 with psycopg.connect(cluster.server().url) as connection:
     print(connection.execute("SELECT count(*) FROM t").fetchone())
 cluster.stop()
@@ -320,9 +345,9 @@ def test_programs_in_a_closed_home(
         pytest.skip("servers run as ourselves where we are not root")
     if binaries.tree is None:
         with pytest.raises(PostgresError, match="is closed to the account"):
-            clusters.start()
+            clusters.start(Baseline())
         return
-    cluster = clusters.start()
+    cluster = clusters.start(Baseline())
     try:
         assert ask(cluster, "SELECT 1") == [(1,)]
         assert str(clusters.base) in cluster._programs.postgres

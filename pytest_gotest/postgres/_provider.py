@@ -1,0 +1,67 @@
+"""What every kind of server has in common: where it comes from, and one that runs."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pytest_gotest.postgres._baseline import Baseline
+from pytest_gotest.postgres._server import Server
+
+SUPERUSER = "postgres"
+MAINTENANCE = (
+    "postgres"  # the database from which others are made and dropped, and where the log is read
+)
+DBNAME = "test"
+TEMPLATE = "test_baseline"  # a database that nobody connects to, with the baseline in it
+SHOWN = 15  # last lines of a server's log in an error
+
+# Of servers that are ours alone. What is in them is worth nothing once pytest ends. The reset reads the log, hence
+# wal_level; tests may prepare transactions.
+SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "wal_level": "replica",
+    "max_wal_senders": "0",
+    "max_prepared_transactions": "20",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "datestyle": "iso, mdy",
+    "logging_collector": "off",
+    "huge_pages": "off",
+}
+
+
+class Instance(Protocol):
+    """A worker's database, on a server that answers until `stop` or the end of this process."""
+
+    def server(self) -> Server:
+        """The database that tests get."""
+
+    def maintenance(self) -> Server:
+        """Another database of the same server, as the mightiest role there is."""
+
+    @property
+    def template(self) -> str:
+        """The database that holds the baseline, to be cloned."""
+
+    def log(self) -> str:
+        """What the server printed lately; empty where it cannot be had."""
+
+    def recopy(self) -> None:
+        """The whole server as it was at the start, at the same address. Raises `PostgresError`, also where it is not ours alone."""
+
+    def stop(self) -> None:
+        """Nothing of it is left."""
+
+
+class Provider(Protocol):
+    """``str`` of it is for the header: version and kind."""
+
+    def start(self, baseline: Baseline) -> Instance:
+        """One with ``baseline`` in it. Raises `PostgresError`."""
+
+
+def last(text: str) -> str:
+    """The end of a log."""
+    return "\n".join(text.strip().splitlines()[-SHOWN:])
