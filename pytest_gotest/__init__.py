@@ -1,4 +1,6 @@
 """Run the tests of any Go module as pytest tests."""
 
-__all__ = ["__version__"]
+from pytest_gotest._errors import GotestError, LeakWarning, PostgresError
+
+__all__ = ["GotestError", "LeakWarning", "PostgresError", "__version__"]
 __version__ = "0.1.0"

@@ -90,5 +90,9 @@ class PostgresError(GotestError):
     """A PostgreSQL server cannot be had, or not as it was asked for."""
 
 
+class LeakWarning(UserWarning):
+    """A test has left something open in the database, which had to be ended for the next one."""
+
+
 class ReplayError(GotestError):
     """A recorded log cannot be reported."""

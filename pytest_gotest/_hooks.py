@@ -271,7 +271,9 @@ class GoHooks:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        summary = self.go.summary()
+        from pytest_gotest.postgres import _provide
+
+        summary = self.go.summary(_provide.counts(self.config))
         self.go.close()
         if self.go.in_worker:
             self.config.workeroutput[TOLD] = summary.as_data()  # type: ignore[attr-defined]

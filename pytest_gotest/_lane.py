@@ -30,8 +30,8 @@ _FRUITLESS = 3  # processes in a row that may end without a verdict
 class Lane(threading.Thread):
     """Runs groups for one package and hands each result to ``deliver``.
 
-    ``echo`` gets output as it comes, ``recorder`` when which process and test ran. A closed lane
-    ends when its groups are done.
+    ``before`` is called before each of its processes, ``echo`` gets output as it comes, ``recorder``
+    when which process and test ran. A closed lane ends when its groups are done.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Lane(threading.Thread):
         plain: Callable[[str], Launch] | None = None,
         ended: Callable[[], None] | None = None,
         prepared: bool = False,
+        before: Callable[[], None] | None = None,
         recorder: Recorder | None = None,
     ) -> None:
         super().__init__(name=f"gotest {launch.package}", daemon=True)
@@ -59,6 +60,7 @@ class Lane(threading.Thread):
         self._echo = echo
         self._plain = plain
         self._ended = ended
+        self._before = before
         self._recorder = recorder
         self._seen: ProcessRecord | None = None
         self._changed = threading.Condition()
@@ -107,6 +109,8 @@ class Lane(threading.Thread):
         process: Run | None = None
         try:
             while self._wanted():
+                if self._before is not None:
+                    self._before()
                 self._began = time.monotonic()
                 if self._recorder is not None:
                     self._seen = self._recorder.process(self.launch.package)

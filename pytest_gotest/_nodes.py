@@ -186,6 +186,8 @@ class GoItem(pytest.Function):
         _compat.fill_wide_fixtures(self)
         if not self.config.getoption("setupplan", False):
             server: Any = self.funcargs.get("gotest_postgres")
+            keeper: Any = self.funcargs.get("_gotest_keeper")
+            self.gotest.keeper = keeper or self.gotest.keeper
             self.env = self.gotest.process_env(self._process_env(), server)
             self.gotest.prepare(self, self.env)
         super().setup()

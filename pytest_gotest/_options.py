@@ -13,6 +13,7 @@ ISOLATE = ("auto", "package", "gate", "test")
 SUBTESTS = ("auto", "all", "failed", "none")
 ENGINES = ("binary", "gotest")
 POSTGRES = ("auto", "embedded", "local")
+RESET = ("auto", "truncate", "transaction", "template", "none")
 
 Kind = Literal["flag", "list", "text", "choice", "optional"]
 
@@ -110,6 +111,13 @@ OPTIONS = (
         "list",
         "Files of SQL that make what its database holds before any test, in order.",
         metavar="GLOB",
+    ),
+    Option(
+        "reset",
+        "choice",
+        "How its database is put back to that: by what was touched, or in a simpler way.",
+        "auto",
+        RESET,
     ),
     Option(
         "timeline",

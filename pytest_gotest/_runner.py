@@ -9,6 +9,7 @@ pytest, beside other packages.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import threading
 from collections import defaultdict, deque
@@ -62,8 +63,8 @@ class Runner:
 
     ``launch(test, environ, plain)`` says how to start the processes for a test, ``plain`` being why
     they take no orders, if so; ``jobs`` is how many packages may run at once ahead of pytest;
-    ``bundle``: one process takes all tests of a free package, which is how `go test` is used;
-    ``echo`` gets output as it comes; ``recorder`` what ran when.
+    ``before`` is told of each process by its package, in another thread; ``bundle``: one process
+    takes all tests of a free package, which is how `go test` is used; ``echo`` gets output as it comes; ``recorder`` what ran when.
     """
 
     def __init__(
@@ -75,10 +76,12 @@ class Runner:
         jobs: int = 1,
         ahead: bool = True,
         bundle: bool = False,
+        before: Callable[[str], None] | None = None,
         echo: Callable[[str], None] | None = None,
         recorder: Recorder | None = None,
     ) -> None:
         self._launch = launch
+        self._before = before
         self._isolate = isolate
         self._count = count
         self._jobs = jobs
@@ -309,6 +312,7 @@ class Runner:
             plain=launch,
             ended=self._free_ended if free else None,
             prepared=bool(groups),
+            before=self._before and functools.partial(self._before, test.package),
             recorder=self._recorder,
         )
         self._began[lane] = (around, env)

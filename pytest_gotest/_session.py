@@ -38,7 +38,9 @@ from pytest_gotest._turns import Session
 if TYPE_CHECKING:
     from pytest_gotest._git import Change
     from pytest_gotest._recorder import Recorder
+    from pytest_gotest._restores import Counts
     from pytest_gotest._selection import Selected
+    from pytest_gotest.postgres._keeper import Keeper
     from pytest_gotest.postgres._server import Server
 
 _PLACE = re.compile(r"\.go:\d+")
@@ -68,6 +70,7 @@ class GoSession:
         self.built: Built | None = None
         self.runner: Runner | None = None
         self.recorder: Recorder | None = None  # with --gotest-timeline
+        self.keeper: Keeper | None = None  # of the database, once a Go test uses it
         self.replayed: Log | None = None
         self.change: Change | None = None
         self._selected: Selected | None = None
@@ -83,7 +86,7 @@ class GoSession:
     @property
     def fixtures(self) -> tuple[str, ...]:
         """Those that every Go test uses besides its own."""
-        return ("gotest_postgres",) if self.settings.postgres_env else ()
+        return ("gotest_postgres", "_gotest_keeper") if self.settings.postgres_env else ()
 
     def process_env(self, env: Mapping[str, str], server: Server | None) -> Mapping[str, str]:
         """What a package's process gets from the fixtures: ``env`` is the project's own word and counts more."""
@@ -265,10 +268,16 @@ class GoSession:
             # Workers are what runs beside each other, and GOMAXPROCS is one's whole share.
             jobs=1 if self.told.get("workers", 1) > 1 else self._share,
             ahead=ahead,
+            before=self._reset_database if self.settings.postgres_env else None,
             bundle=self.settings.engine == "gotest",
             echo=self.echo,
             recorder=self.recorder,
         )
+
+    def _reset_database(self, package: str) -> None:
+        """Each process begins with the baseline: what its TestMain and its tests find."""
+        if self.keeper is not None:
+            self.keeper.begin(package)
 
     @functools.cached_property
     def _share(self) -> int:
@@ -412,14 +421,15 @@ class GoSession:
             self._due[what] = grows * due
             _compat.write_line(self.config, f"gotest: {what} ({seconds:.0f} s)", light=True)
 
-    def summary(self) -> Summary:
-        """Of this process alone."""
+    def summary(self, restored: Counts | None) -> Summary:
+        """Of this process alone. ``restored``: what the database took."""
         # Without workers it was said when it was known.
         changed = self.told_of_change() if self.in_worker else []
         built = [asdict(self.tally)] if self.tally is not None else []
         left_out = len(self._selected.dropped) if self._selected else 0
+        restores = [] if restored is None else [asdict(restored)]
         if self.runner is None:
-            return Summary(changed=changed, left_out=left_out, built=built)
+            return Summary(changed=changed, left_out=left_out, built=built, restored=restores)
         binaries = self.built.binaries.items() if self.built else ()
         plain = [(package, binary.plain) for package, binary in binaries if binary.plain]
         starts = self.runner.starts().items()
@@ -428,6 +438,7 @@ class GoSession:
             changed=changed,
             left_out=left_out,
             built=built,
+            restored=restores,
             processes=self.runner.processes,
             restarted=self.runner.restarted,
             unsteered=_summary.by_reason(plain),

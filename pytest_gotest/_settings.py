@@ -39,6 +39,7 @@ class Settings:
     postgres: str = "auto"
     postgres_env: tuple[tuple[str, str], ...] = ()  # name and template
     migrations: tuple[str, ...] = ()
+    reset: str = "auto"
     timeline: Path | None = None
     cache_dir: Path = Path()
     cache_limit: int | None = None
@@ -92,6 +93,7 @@ def read(config: pytest.Config) -> Settings:
         postgres=got["postgres"],
         postgres_env=_postgres_env(got["postgres-env"], by_name["postgres-env"]),
         migrations=tuple(got["migrations"]),
+        reset=got["reset"],
         timeline=_timeline(got["timeline"], by_name["timeline"], config.invocation_params.dir),
         cache_dir=_cache_dir(got["cache-dir"], config.rootpath),
         cache_limit=parsed(

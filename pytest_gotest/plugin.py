@@ -10,6 +10,8 @@ import pytest
 from pytest_gotest import _options
 
 if TYPE_CHECKING:
+    from pytest_gotest.postgres._database import Database
+    from pytest_gotest.postgres._keeper import Keeper
     from pytest_gotest.postgres._server import Server
 
 
@@ -63,3 +65,29 @@ def gotest_postgres(pytestconfig: pytest.Config) -> Server:
     from pytest_gotest.postgres import _provide
 
     return _provide.for_session(pytestconfig)
+
+
+_AS_MIGRATED = object()
+
+
+@pytest.fixture(scope="session")
+def gotest_baseline(gotest_postgres: Server) -> object:
+    """Override it to make in Python what the database holds before each test, on top of migrations and seeds."""
+    return _AS_MIGRATED
+
+
+@pytest.fixture(scope="session")
+def _gotest_keeper(
+    pytestconfig: pytest.Config, gotest_postgres: Server, gotest_baseline: object
+) -> Keeper:
+    from pytest_gotest.postgres import _provide
+
+    return _provide.keeper(pytestconfig, is_new=gotest_baseline is not _AS_MIGRATED)
+
+
+@pytest.fixture
+def gotest_db(request: pytest.FixtureRequest, _gotest_keeper: Keeper) -> Generator[Database]:
+    """The database of this worker, at its baseline; put back when the test ended, whatever it did."""
+    from pytest_gotest.postgres import _provide
+
+    yield from _provide.for_test(_gotest_keeper, request.node.nodeid)

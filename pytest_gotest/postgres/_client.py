@@ -29,10 +29,16 @@ def hide() -> dict[str, str]:
 
 def connect(dsn: str) -> psycopg.Connection[Any]:
     """In autocommit. Raises psycopg.Error."""
+    connection: psycopg.Connection[Any] = open(dsn, autocommit=True)
+    return connection
+
+
+def open(dsn: str, *, kind: Any = None, **options: Any) -> Any:
+    """A connection of psycopg, of the class ``kind``. Raises psycopg.Error."""
     import psycopg
 
     with _without_the_users():
-        return psycopg.connect(dsn, autocommit=True)
+        return (kind or psycopg.Connection).connect(dsn, **options)
 
 
 @contextmanager

@@ -41,7 +41,7 @@ from pytest_gotest.postgres._server import Server
 
 _PATIENCE = 60  # seconds for a start, on a machine that is busy
 _PORTS = 20  # tried, for somebody else may take one that was free
-_VERSION = 2  # of what is made here; part of the key
+_VERSION = 3  # of what is made here; part of the key
 
 
 class Clusters:
@@ -118,8 +118,6 @@ class Clusters:
         cluster = self._run(programs, source)
         try:
             fill(cluster.server())
-            with _client.connect(cluster.maintenance().dsn()) as connection:
-                _databases.keep(connection, DBNAME, TEMPLATE)
             cluster.shut_down()
             yield cluster.data
         finally:
@@ -192,6 +190,7 @@ class Cluster:
     """A server that runs on a copy of the data directory ``template``, until `stop` or the end of this process."""
 
     template = TEMPLATE
+    has_server = True
 
     def __init__(
         self,
@@ -207,6 +206,7 @@ class Cluster:
         self._account = account
         self._env = dict(env)
         self._password = secrets.token_urlsafe(18)
+        self._kept: Place | None = None
         self.port = 0
         for _ in range(_PORTS):
             with contextlib.suppress(_PortTaken):
@@ -221,12 +221,13 @@ class Cluster:
         self.port = port
         self._place = Place(self._base, self._account)
         self._guard: subprocess.Popen[bytes] | None = None
+        self._is_over = False
         try:
             _copy(self._source, self.data)
             self._start()
             self._prepare()
         except BaseException:
-            self.stop()
+            self._end()
             raise
 
     def server(self) -> Server:
@@ -259,9 +260,25 @@ class Cluster:
             return self._log.read_text(errors="replace")
         return ""
 
+    def is_up(self) -> bool:
+        with contextlib.suppress(OSError):
+            # The eighth line, as pg_ctl reads it (miscinit.c, AddToDataDirLockFile).
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+            return lines[7:8] == ["ready   "] and not self._has_ended()
+        return False
+
+    def keep(self) -> None:
+        self.shut_down()
+        before, self._kept = self._kept, Place(self._base, self._account)
+        _copy(self.data, self._kept.data)
+        self._source = self._kept.data
+        if before is not None:
+            before.leave()
+        self.recopy()
+
     def recopy(self) -> None:
         """From the data directory that it began with; by the same port and password."""
-        self.stop()
+        self._end()
         until = time.monotonic() + _PATIENCE
         while True:
             try:
@@ -277,10 +294,13 @@ class Cluster:
     def stop(self) -> None:
         """Nothing of it is left."""
         self._end()
-        self._place.leave()
+        if self._kept is not None:
+            self._kept.leave()
 
     def shut_down(self) -> None:
-        """So that its data directory can be copied; it stays until `stop`."""
+        """With the baseline in the template, so that its data directory can be copied; it stays until `stop`."""
+        with _client.connect(self.maintenance().dsn()) as connection:
+            _databases.keep(connection, DBNAME, TEMPLATE)
         pid = int((self._place.data / "postmaster.pid").read_text().split()[0])
         os.kill(pid, signal.SIGINT)
         until = time.monotonic() + _PATIENCE
@@ -319,12 +339,9 @@ class Cluster:
     def _answers(self) -> bool:
         """Whether it takes connections in time; not if it has ended."""
         until = time.monotonic() + _PATIENCE
-        pidfile = self._place.data / "postmaster.pid"
         while time.monotonic() < until:
-            with contextlib.suppress(OSError):
-                # The eighth line, as pg_ctl reads it (miscinit.c, AddToDataDirLockFile).
-                if pidfile.read_text().splitlines()[7:8] == ["ready   "]:
-                    return True
+            if self.is_up():
+                return True
             if self._has_ended():
                 return False
             time.sleep(0.005)
@@ -334,11 +351,10 @@ class Cluster:
         """The guard says so."""
         assert self._guard is not None
         assert self._guard.stdout is not None
-        while select.select([self._guard.stdout], [], [], 0)[0]:
+        while not self._is_over and select.select([self._guard.stdout], [], [], 0)[0]:
             word, _, _ = self._guard.stdout.readline().partition(b" ")
-            if word != b"started":  # it ended, or the guard did
-                return True
-        return False
+            self._is_over = word != b"started"  # it ended, or the guard did
+        return self._is_over
 
     def _prepare(self) -> None:
         """A password that nobody else knows. By the socket, which only we can reach."""
@@ -366,7 +382,7 @@ class Cluster:
         )
 
     def _end(self) -> None:
-        """At once."""
+        """At once, and its directory goes."""
         guard, self._guard = self._guard, None
         if guard is not None:
             assert guard.stdin is not None
@@ -375,6 +391,7 @@ class Cluster:
             guard.stdout.read()
             guard.stdout.close()
             guard.wait()
+        self._place.leave()
 
 
 def _equip(server: Server) -> None:
@@ -382,7 +399,7 @@ def _equip(server: Server) -> None:
     maintenance = replace(server, dbname=MAINTENANCE)
     with _client.connect(maintenance.dsn()) as connection:
         found = "SELECT FROM pg_available_extensions WHERE name = 'pg_walinspect'"
-        if connection.execute(found).fetchone():
+        if connection.execute(found).fetchone() is not None:
             connection.execute("CREATE EXTENSION pg_walinspect")
 
 

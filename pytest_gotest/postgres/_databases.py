@@ -64,3 +64,16 @@ def end_sessions(connection: psycopg.Connection[Any], name: str) -> None:
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
         (name,),
     )
+
+
+def properties(connection: psycopg.Connection[Any], name: str) -> tuple[Any, ...]:
+    """What a database has beside its content, and its clone has not; empty where it is as it was created."""
+    row = connection.execute(
+        "SELECT d.datacl::text, nullif(d.datdba, current_user::regrole), nullif(d.datconnlimit, -1),"
+        " (SELECT string_agg(s::text, ' ' ORDER BY s::text) FROM pg_db_role_setting s WHERE s.setdatabase = d.oid),"
+        " shobj_description(d.oid, 'pg_database'),"
+        " (SELECT string_agg(l::text, ' ') FROM pg_shseclabel l WHERE l.classoid = 'pg_database'::regclass AND l.objoid = d.oid)"
+        " FROM pg_database d WHERE d.datname = %s",
+        (name,),
+    ).fetchone()
+    return tuple(value for value in row or () if value is not None)

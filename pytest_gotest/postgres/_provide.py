@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from pytest_gotest import _settings
-from pytest_gotest._errors import PostgresError
+from pytest_gotest._errors import LeakWarning, PostgresError
+from pytest_gotest._restores import Counts
 from pytest_gotest.postgres import _baseline, _binaries, _client
 from pytest_gotest.postgres._cluster import Clusters
+from pytest_gotest.postgres._database import Database
+from pytest_gotest.postgres._keeper import Keeper
 from pytest_gotest.postgres._provider import Instance, Provider
 from pytest_gotest.postgres._server import Server
 
@@ -49,29 +54,38 @@ class Postgres:
         self._migrations = migrations
         self._root = root
         self._instance: Instance | None = None
+        self.keeper: Keeper | None = None
 
     def __str__(self) -> str:
         """For the header. Raises `PostgresError`."""
         return f"postgres {self._choose()}, a server per worker"
 
-    def server(self) -> Server:
-        """How it is reached; it is running from now on. Raises `PostgresError`."""
+    @property
+    def instance(self) -> Instance:
+        """It is running from now on. Raises `PostgresError`."""
         if self._instance is None:
             baseline = _baseline.find(self._migrations, self._root)
             self._instance = self._choose().start(baseline)
-        return self._instance.server()
+        return self._instance
 
     def stop(self) -> None:
         instance, self._instance = self._instance, None
+        if self.keeper is not None:
+            self.keeper.close()
         if instance is not None:
             instance.stop()
 
 
+_POSTGRES = pytest.StashKey[Postgres]()
+
+
 def of(config: pytest.Config) -> Postgres:
-    settings = _settings.read(config)
-    return Postgres(
-        settings.postgres, settings.migrations, config.rootpath, settings.cache_dir, os.environ
-    )
+    if _POSTGRES not in config.stash:
+        settings = _settings.read(config)
+        config.stash[_POSTGRES] = Postgres(
+            settings.postgres, settings.migrations, config.rootpath, settings.cache_dir, os.environ
+        )
+    return config.stash[_POSTGRES]
 
 
 def for_session(config: pytest.Config) -> Server:
@@ -82,9 +96,44 @@ def for_session(config: pytest.Config) -> Server:
     hidden = _client.hide()
     config.add_cleanup(lambda: os.environ.update(hidden))
     postgres = of(config)
-    try:
-        server = postgres.server()
-    except PostgresError as error:
-        pytest.fail(str(error), pytrace=False)
+    with _told():
+        server = postgres.instance.server()
     config.add_cleanup(postgres.stop)
     return server
+
+
+def keeper(config: pytest.Config, *, is_new: bool) -> Keeper:
+    """Of the database as it is now; ``is_new``: the project has added to what migrations made."""
+    postgres = of(config)
+    with _told():
+        if is_new:
+            postgres.instance.keep()
+        postgres.keeper = Keeper(postgres.instance, _settings.read(config).reset)
+    return postgres.keeper
+
+
+def for_test(keeper: Keeper, nodeid: str) -> Generator[Database]:
+    """What `gotest_db` is: the baseline before and after. Who leaves something open is warned of."""
+    with _told():
+        keeper.begin(nodeid)
+    database = Database(keeper)
+    yield database
+    database.close()
+    with _told():
+        restored = keeper.end()
+    for leak in restored.leaks:
+        warnings.warn(LeakWarning(leak), stacklevel=1)
+
+
+def counts(config: pytest.Config) -> Counts | None:
+    """What restoring came to, if anything was to be restored."""
+    postgres = config.stash.get(_POSTGRES, None)
+    return None if postgres is None or postgres.keeper is None else postgres.keeper.counts
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except PostgresError as error:
+        pytest.fail(str(error), pytrace=False)

@@ -48,6 +48,16 @@ class Instance(Protocol):
     def log(self) -> str:
         """What the server printed lately; empty where it cannot be had."""
 
+    @property
+    def has_server(self) -> bool:
+        """Whether nobody else has anything on it: then `recopy` works, and roles and settings are the tests' own as well."""
+
+    def is_up(self) -> bool:
+        """Whether it takes connections, as far as that can be told at no cost: one that shuts down still serves old ones."""
+
+    def keep(self) -> None:
+        """What the database holds now is the baseline. Ends all connections. Raises `PostgresError`."""
+
     def recopy(self) -> None:
         """The whole server as it was at the start, at the same address. Raises `PostgresError`, also where it is not ours alone."""
 

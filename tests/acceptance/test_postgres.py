@@ -284,3 +284,72 @@ def test_no_password_is_shown(project: Project) -> None:
     assert len(secret) > 20
     assert "1 failed" in outcome.output
     assert secret not in outcome.output
+
+
+INSERTS = """
+    package NAME
+
+    import (
+        "database/sql"
+        "os"
+        "testing"
+
+        _ "github.com/lib/pq"
+    )
+
+    var db *sql.DB
+
+    func TestMain(m *testing.M) {
+        db, _ = sql.Open("postgres", os.Getenv("DATABASE_URL"))
+        os.Exit(m.Run())
+    }
+
+    func insert(t *testing.T) {
+        var count int
+        if err := db.QueryRow("SELECT count(*) FROM users").Scan(&count); err != nil || count != 1 {
+            t.Fatal(count, err)
+        }
+        if _, err := db.Exec("INSERT INTO users VALUES ('grace')"); err != nil {
+            t.Fatal(err)
+        }
+    }
+
+    DIRECTIVE
+    func TestOne(t *testing.T) { insert(t) }
+
+    DIRECTIVE
+    func TestOther(t *testing.T) { OTHER }
+"""
+
+
+def inserting(name: str, directive: str, other: str) -> str:
+    text = INSERTS.replace("NAME", name).replace("OTHER", other)
+    return text.replace("DIRECTIVE", directive)
+
+
+def test_each_package_begins_with_the_baseline(project: Project) -> None:
+    for name in ("a", "b"):
+        project.write(f"{name}/{name}_test.go", inserting(name, "", "_ = db"))
+    outcome = project.run("a", "b")
+    assert outcome.exitstatus == 0, outcome.output
+    assert "put back 1 by what was touched" in outcome.output
+
+
+def test_each_go_test_that_asks_for_it_begins_with_the_baseline(project: Project) -> None:
+    """In one process, with its connections open."""
+    directive = "//pytest:usefixtures gotest_db"
+    project.write("a/a_test.go", inserting("a", directive, "insert(t)"))
+    outcome = project.run("a")
+    assert outcome.exitstatus == 0, outcome.output
+    assert "2 of 2 tests wrote to the database; put back 2 by what was touched" in outcome.output
+    assert "2 Go tests in 1 process" in outcome.output
+
+
+def test_a_process_after_a_crash_begins_with_the_baseline(project: Project) -> None:
+    crash = 'insert(t); if os.Getenv("ONCE") == "" { os.Exit(3) }'
+    project.write(
+        "a/a_test.go", inserting("a", "", crash) + "\nfunc TestZ(t *testing.T) { insert(t) }\n"
+    )
+    outcome = project.run("a", "--deselect=a/a_test.go::TestOne")
+    assert outcome.items["a/a_test.go::TestOther"] == "failed"
+    assert outcome.items["a/a_test.go::TestZ"] == "passed", outcome.output

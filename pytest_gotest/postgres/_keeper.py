@@ -1,0 +1,62 @@
+"""Keeps the database of this process at its baseline, and counts what that took."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from pytest_gotest._restores import Counts
+from pytest_gotest.postgres import _reset
+from pytest_gotest.postgres._provider import Instance
+from pytest_gotest.postgres._recorded import Restored
+from pytest_gotest.postgres._server import Server
+
+_RENEWED = {"clone": "a new database", "recopy": "a new server"}
+
+
+class Keeper:
+    """What ``instance`` holds now is the baseline; ``way`` is auto, truncate, transaction, template or none."""
+
+    def __init__(self, instance: Instance, way: str) -> None:
+        self.instance = instance
+        self.way = way
+        self.counts = Counts()
+        self._lock = threading.RLock()  # the process of a package is started in a thread of its own
+        # A rolled back transaction leaves sequences moved, and others connect without one.
+        self._reset = _reset.of("auto" if way == "transaction" else way, instance)
+        self._user = ""
+
+    @property
+    def server(self) -> Server:
+        return self.instance.server()
+
+    def begin(self, user: str) -> None:
+        """At the baseline for ``user``, a test's node id or a package; what is not yet as it was is the last one's.
+
+        Raises `PostgresError`.
+        """
+        with self._lock:
+            self._restore(self._user)
+            self._user = user
+
+    def end(self) -> Restored:
+        """Back to the baseline; what it took is that of whoever began. Raises `PostgresError`."""
+        with self._lock:
+            restored = self._restore(self._user)
+            self.counts.tests += 1
+            self.counts.touched += restored.kind not in ("clean", "none")
+            return restored
+
+    def _restore(self, user: str) -> Restored:
+        begun = time.perf_counter()
+        restored = self._reset.restore()
+        if restored.kind != "none":
+            self.counts.seconds.setdefault(restored.kind, []).append(time.perf_counter() - begun)
+        if restored.kind in _RENEWED and self.way != "template":
+            self.counts.renewed.append(f"{user}: {_RENEWED[restored.kind]}, for {restored.why}")
+        self.counts.left += (f"{user} {leak}" for leak in restored.leaks)
+        return restored
+
+    def close(self) -> None:
+        with self._lock:
+            self._reset.close()

@@ -1,0 +1,179 @@
+"""How a database is put back to its baseline: one small interface, and a class for each way."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pytest_gotest.postgres import _batch, _catalogs, _client, _databases
+from pytest_gotest.postgres._kept_rows import KeptRows
+from pytest_gotest.postgres._kept_sequences import KeptSequences
+from pytest_gotest.postgres._provider import Instance
+from pytest_gotest.postgres._recorded import Damaged, Recorded, Restored, settle
+from pytest_gotest.postgres._sessions import Locked, Sessions, StillOpen
+
+if TYPE_CHECKING:
+    import psycopg
+
+OURS = "pytest-gotest"  # the name by which our sessions are known to the server
+# Beside those of the system: what an extension made is its own.
+_NOT_OF_EXTENSIONS = """c.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_depend e
+  WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')"""
+
+
+class Reset(Protocol):
+    def restore(self) -> Restored:
+        """Back to what the database held when this object was made. Raises `PostgresError`."""
+
+    def close(self) -> None:
+        """Our connections."""
+
+
+def of(way: str, instance: Instance) -> Reset:
+    """``way``: auto, truncate, template or none. Raises `PostgresError`."""
+    return {"auto": Auto, "truncate": Truncate, "template": Template}.get(way, Nothing)(instance)
+
+
+class _Own:
+    """What the ways have in common: a connection to another database, from which this one can be replaced."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._name = instance.server().dbname
+        self._maintenance = self._enter()
+        self._record()
+
+    def _enter(self) -> psycopg.Connection[Any]:
+        return _client.connect(self._instance.maintenance().dsn(application_name=OURS))
+
+    def _record(self) -> None:
+        """Once more, for the database is another one."""
+
+    def restore(self) -> Restored:
+        if not self._instance.is_up():
+            return self._renew("the server was shut down", [], whole_server=True)
+        return self._restore([])
+
+    def _restore(self, leaks: list[str]) -> Restored:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self._maintenance.close()
+
+    def _renew(self, why: str, leaks: list[str], *, whole_server: bool = False) -> Restored:
+        """A new database, or a new server where that is not enough. Raises `PostgresError`."""
+        import psycopg
+
+        kind = "clone"
+        try:
+            if whole_server or self._maintenance.closed:
+                raise _NotEnough
+            with contextlib.suppress(psycopg.errors.InvalidCatalogName):
+                _databases.drop(self._maintenance, self._name)
+            _databases.clone(self._maintenance, self._instance.template, self._name)
+        except (psycopg.Error, _NotEnough):
+            kind = "recopy"
+            self.close()
+            self._instance.recopy()
+            self._maintenance = self._enter()
+        self._record()
+        return Restored(kind, why=why, leaks=tuple(leaks))
+
+
+class _NotEnough(Exception):
+    """A database cannot be had, or is not all that changed."""
+
+
+class Auto(_Own):
+    """The least that restores exactly: nothing, what was touched, the database, the server."""
+
+    _connection: psycopg.Connection[Any]
+
+    def _record(self) -> None:
+        self._connection = _client.connect(self._instance.server().dsn(application_name=OURS))
+        self._recorded = Recorded(
+            self._connection, self._maintenance, has_server=self._instance.has_server
+        )
+        self._is_plain = not _databases.properties(self._maintenance, self._name)
+
+    def close(self) -> None:
+        self._connection.close()
+        super().close()
+
+    def _restore(self, leaks: list[str]) -> Restored:
+        import psycopg
+
+        try:
+            return self._recorded.restore(leaks)
+        except Damaged as error:
+            # What a database has beside its content is not cloned.
+            whole, why = error.is_server_wide or not self._is_plain, str(error)
+        except psycopg.Error as error:
+            whole, why = not self._is_plain, _first_line(error)
+        self._connection.close()
+        return self._renew(why, leaks, whole_server=whole)
+
+
+class Truncate(_Own):
+    """All tables emptied, whatever was done to them, and those filled again that had rows; sequences set."""
+
+    _connection: psycopg.Connection[Any]
+
+    def _record(self) -> None:
+        connection = _client.connect(self._instance.server().dsn(application_name=OURS))
+        settle(connection)
+        ours = [one.info.backend_pid for one in (connection, self._maintenance)]
+        self._sessions = Sessions(connection, ours, "gotest_truncate")
+        relations = _catalogs.relations(connection, _NOT_OF_EXTENSIONS).values()
+        self._tables = [one for one in relations if one.kind == "r"]
+        self._sequences = [one for one in relations if one.kind == "S"]
+        with connection.transaction():
+            self._kept_sequences = KeptSequences(connection, self._sequences)
+            self._kept_rows = KeptRows(connection, "gotest_truncate", self._tables)
+        self._connection = connection
+
+    def close(self) -> None:
+        self._connection.close()
+        super().close()
+
+    def _restore(self, leaks: list[str]) -> Restored:
+        import psycopg
+
+        try:
+            self._sessions.quiet(leaks)
+            self._sessions.with_locks(self._refill, leaks)
+        except (psycopg.Error, Locked, StillOpen) as error:
+            self._connection.close()
+            return self._renew(_first_line(error), leaks)
+        names = tuple(one.name for one in self._tables)
+        return Restored("truncate", names, leaks=tuple(leaks))
+
+    def _refill(self) -> None:
+        if not self._tables:
+            return
+        names = ", ".join(table.name for table in self._tables)
+        statements = ["BEGIN", f"TRUNCATE {names} RESTART IDENTITY CASCADE"]
+        for table in self._tables:
+            if self._kept_rows.counts.get(table.oid):
+                statements += self._kept_rows.put_back(table, None, is_new_file=True)
+        for sequence in self._sequences:
+            statements += self._kept_sequences.put_back(sequence)
+        _batch.run(self._connection, *statements, "COMMIT")
+
+
+class Template(_Own):
+    """A new database each time, whatever was done to the old one."""
+
+    def _restore(self, leaks: list[str]) -> Restored:
+        return self._renew("as was asked for", leaks)
+
+
+class Nothing(_Own):
+    """What one test leaves, the next one finds."""
+
+    def _restore(self, leaks: list[str]) -> Restored:
+        return Restored("none")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

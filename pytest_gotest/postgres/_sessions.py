@@ -1,0 +1,231 @@
+"""What goes on in a database beside us: transactions that are open, locks that are held; and an end to it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from pytest_gotest.postgres import _batch
+from pytest_gotest.postgres._wal import Mark
+
+if TYPE_CHECKING:
+    import psycopg
+
+T = TypeVar("T")
+
+_TRIES = 3  # to get the locks, ending those that have them in between
+_GRACE = 0.05  # seconds for what is about to end by itself
+_PATIENCE = 5.0  # seconds for what cannot be ended by us: autovacuum, a replication worker
+_PAUSE = 0.005
+_ENDED_WITHIN = 2000  # ms for a session that was told to end
+
+# In this order, or a commit between two of them goes unseen.
+_QUESTIONS = (
+    # `age` of any fixed id tells the next one, without using up any.
+    "SELECT age('3'::xid), (pg_current_wal_insert_lsn() - '0/0')::int8,"
+    " pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn(),"
+    " md5(pg_read_file('postgresql.auto.conf', 0, 1 << 20, true)),"
+    " ARRAY(SELECT slot_name::text FROM pg_replication_slots), ARRAY(SELECT datname::text FROM pg_database),"
+    " (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')",
+    "SELECT pid, backend_type = 'client backend', backend_xid IS NOT NULL, coalesce(state, backend_type),"
+    " extract(epoch FROM now() - xact_start)::float, coalesce(extract(epoch FROM xact_start), 0)::float,"
+    " left(query, 200) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> ALL({mine})"
+    " AND (xact_start IS NOT NULL AND backend_type = 'client backend' OR backend_xid IS NOT NULL)",
+    "SELECT quote_literal(gid) FROM pg_prepared_xacts WHERE database = current_database()",
+    # Those that outlive a transaction.
+    "SELECT DISTINCT pid, classid::int8, objid::int8, objsubid FROM pg_locks WHERE locktype = 'advisory' AND granted"
+    " AND pid <> ALL({mine}) AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+)
+_STRONG = (
+    "SELECT DISTINCT pid FROM pg_locks WHERE locktype = 'relation' AND granted"
+    " AND mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock')"
+)
+_IDLE = (
+    "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> ALL({mine})"
+    " AND state = 'idle' AND datname = current_database() AND backend_start > to_timestamp({since})"
+)
+
+
+class Transaction(NamedTuple):
+    """An open one. ``age`` and ``begun`` in seconds, the latter since 1970."""
+
+    pid: int
+    is_client: bool
+    has_written: bool
+    state: str
+    age: float | None
+    begun: float
+    query: str
+
+    def __str__(self) -> str:
+        age = "" if self.age is None else f" for {self.age:.1f} s"
+        return f"{self.state}{age} (pid {self.pid}): {' '.join(self.query.split())}"
+
+
+class Advisory(NamedTuple):
+    pid: int
+    key1: int
+    key2: int
+    form: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A moment. ``settings`` (a digest), ``slots``, ``databases`` and ``clients`` are the whole server's."""
+
+    mark: Mark
+    settings: str
+    slots: frozenset[str]
+    databases: frozenset[str]
+    clients: int
+    transactions: tuple[Transaction, ...]
+    prepared: tuple[str, ...]  # their names, as literals
+    advisory: frozenset[Advisory]
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nobody can still commit anything."""
+        return not self.prepared and not any(one.has_written for one in self.transactions)
+
+
+class StillOpen(Exception):
+    """A transaction that cannot be ended."""
+
+
+class Locked(Exception):
+    """Somebody has a lock, and ending who may have it did not help."""
+
+
+class Sessions:
+    """Those of others in the database of ``connection``; ``ours`` are the ids of our own."""
+
+    def __init__(self, connection: psycopg.Connection[Any], ours: Sequence[int], name: str) -> None:
+        self._connection = connection
+        self._mine = f"'{{{','.join(map(str, ours))}}}'::int[]"
+        prepare = (
+            f"PREPARE {name}_{number} AS {question.format(mine=self._mine)}"
+            for number, question in enumerate(_QUESTIONS)
+        )
+        _batch.run(connection, *prepare)
+        self._look = [f"EXECUTE {name}_{number}" for number in range(len(_QUESTIONS))]
+        limit = (
+            "SELECT current_setting('max_connections')::int"
+            " - current_setting('superuser_reserved_connections')::int"
+        )
+        [[(self._limit,)]] = _batch.run(connection, limit)
+        seen = self.sight()
+        self._known = seen.advisory
+        self._long = {(one.pid, one.begun) for one in seen.transactions}  # told already
+        [[(self._since,)]] = _batch.run(connection, "SELECT extract(epoch FROM clock_timestamp())")
+
+    def sight(self) -> Sight:
+        [first], transactions, prepared, advisory = _batch.run(self._connection, *self._look)
+        xid, lsn, flushed, settings, slots, databases, clients = first
+        return Sight(
+            Mark(lsn, xid, flushed),
+            settings,
+            frozenset(slots),
+            frozenset(databases),
+            clients,
+            tuple(Transaction(*row) for row in transactions),
+            tuple(gid for (gid,) in prepared),
+            frozenset(Advisory(*row) for row in advisory),
+        )
+
+    def quiet(self, leaks: list[str]) -> Sight:
+        """A moment behind which nobody can still commit anything. Who has to be ended for it is told in ``leaks``.
+
+        Raises `StillOpen`.
+        """
+        begun = time.monotonic()
+        while True:
+            seen = self.sight()
+            new = {(one.pid, one.begun) for one in seen.transactions} - self._long
+            if seen.is_quiet and not new:
+                break
+            waited = time.monotonic() - begun
+            if waited < _GRACE and not seen.prepared:
+                time.sleep(_PAUSE)
+                continue
+            if not self._end_open(seen, leaks):
+                if seen.is_quiet:
+                    break
+                if waited > _PATIENCE:
+                    what = "; ".join(map(str, seen.transactions))
+                    raise StillOpen(f"a transaction does not end: {what}")
+                time.sleep(_PAUSE)
+        self._end_advisory(seen, leaks)
+        self._end_idle(seen, leaks)
+        return seen
+
+    def _end_open(self, seen: Sight, leaks: list[str]) -> bool:
+        """Whether there was something that could be ended."""
+        for gid in seen.prepared:
+            leaks.append(f"left a prepared transaction: {gid}")
+            _batch.run(self._connection, f"ROLLBACK PREPARED {gid}")
+        clients = [one for one in seen.transactions if one.is_client]
+        [strong] = _batch.run(self._connection, _STRONG) if clients else [[]]
+        ended = []
+        for one in clients:
+            is_locking = (one.pid,) in strong
+            if one.has_written or is_locking or one.state.startswith("idle"):
+                ended.append(one.pid)
+                leaks.append(f"left a transaction open, {one}")
+            elif (one.pid, one.begun) not in self._long:
+                self._long.add((one.pid, one.begun))
+                leaks.append(f"left a query running, {one}")
+        self._end(ended)
+        return bool(ended or seen.prepared)
+
+    def _end_advisory(self, seen: Sight, leaks: list[str]) -> None:
+        """Those in transactions have gone with them; those from before the baseline are nobody's fault."""
+        new = seen.advisory - self._known - {one for one in seen.advisory if one.pid in _pids(seen)}
+        for lock in sorted(new):
+            key = lock.key1 << 32 | lock.key2 if lock.form == 1 else f"{lock.key1}, {lock.key2}"
+            leaks.append(f"left an advisory lock held: {key} (pid {lock.pid})")
+        self._end(sorted({lock.pid for lock in new}))
+
+    def _end_idle(self, seen: Sight, leaks: list[str]) -> None:
+        """So many connections that the next test could hardly get one."""
+        if self._limit - seen.clients > max(2, self._limit // 10):
+            return
+        [rows] = _batch.run(self._connection, _IDLE.format(mine=self._mine, since=self._since))
+        if rows:
+            leaks.append(f"left {len(rows)} connections open, of {self._limit} that there can be")
+        self._end([pid for (pid,) in rows])
+
+    def with_locks(self, work: Callable[[], T], leaks: list[str]) -> T:
+        """What ``work`` gives, which is rolled back and tried again when it does not get a lock. Raises `Locked`."""
+        from psycopg import errors
+
+        for left in reversed(range(_TRIES)):
+            try:
+                return work()
+            except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
+                if not left:
+                    raise Locked(f"locked: {error}") from error
+                self._connection.rollback()
+                self._end_transactions(leaks)
+            finally:
+                if not self._connection.closed:
+                    self._connection.rollback()
+        raise AssertionError("unreachable")
+
+    def _end_transactions(self, leaks: list[str]) -> None:
+        """All that are open: one of them has the lock that we waited for."""
+        clients = [one for one in self.sight().transactions if one.is_client]
+        leaks += [f"held a lock, {one}" for one in clients]
+        self._end([one.pid for one in clients])
+
+    def _end(self, pids: Sequence[int]) -> None:
+        # Before 14 it does not wait.
+        wait = f", {_ENDED_WITHIN}" if self._connection.info.server_version >= 140000 else ""
+        ends = (f"SELECT pg_terminate_backend({pid}{wait})" for pid in pids)
+        _batch.run(self._connection, *ends)
+
+
+def _pids(seen: Sight) -> set[int]:
+    return {one.pid for one in seen.transactions}

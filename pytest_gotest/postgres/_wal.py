@@ -1,0 +1,115 @@
+"""What was written between two positions of the write-ahead log: which blocks of which files.
+
+A change of a logged table logs a block of its main fork, and the record names the file and the block; pg_walinspect
+(contrib, from PostgreSQL 15 on) lists them. What it cannot tell is None, "look at everything", and never "nothing".
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pytest_gotest.postgres import _batch
+
+if TYPE_CHECKING:
+    import psycopg
+
+FileKey = tuple[int, int]  # tablespace and filenode; a filenode alone is not unique in a database
+
+# Records that name a block of a heap and change no row that anybody can see.
+_HARMLESS = (
+    *("Heap/LOCK", "Heap/INPLACE", "Heap2/LOCK_UPDATED", "Heap2/PRUNE", "Heap2/PRUNE_ON_ACCESS"),
+    *("Heap2/PRUNE_VACUUM_SCAN", "Heap2/PRUNE_VACUUM_CLEANUP", "Heap2/VACUUM"),
+    *("Heap2/FREEZE_PAGE", "Heap2/VISIBLE", "XLOG/FPI_FOR_HINT"),
+)
+_INDEXES = ("Btree", "Hash", "Gin", "Gist", "SPGist", "BRIN")
+_TOO_LONG = 32 << 20  # bytes of log, beyond which looking at every table is cheaper
+_READER = "pg_get_wal_records_info"
+
+
+class Mark(NamedTuple):
+    """A position: bytes of log, and the transaction id that will be given out next (-1: not to be relied on).
+
+    ``skip``: ids behind it that were our own.
+    """
+
+    lsn: int
+    next_xid: int
+    flushed: bool = False
+    skip: tuple[int, ...] = ()
+
+
+class Touched(NamedTuple):
+    """``blocks`` by file, None if the log does not tell; ``used``: ids that asking has cost."""
+
+    blocks: dict[FileKey, set[int]] | None
+    used: tuple[int, ...] = ()
+
+
+class Log:
+    """The log as ``connection`` reads it, which may be to another database than the one of oid ``database``."""
+
+    def __init__(self, connection: psycopg.Connection[Any], database: int) -> None:
+        self._connection = connection
+        self._database = database
+        self._version = connection.info.server_version // 10000
+        connection.execute("SET synchronous_commit = on")
+        [[(found,)]] = _batch.run(connection, f"SELECT to_regproc('{_READER}') IS NOT NULL")
+        self.is_readable: bool = found
+
+    def touched(self, since: Mark, until: Mark) -> Touched:
+        import psycopg
+
+        if since.lsn == until.lsn:
+            return Touched({})
+        if not self.is_readable or until.lsn - since.lsn > _TOO_LONG:
+            return Touched(None)
+        force = [] if until.flushed else self._force()
+        try:
+            *forced, rows = _batch.run(self._connection, *force, self._scan(since, until))
+        except psycopg.Error:
+            if self._connection.closed:
+                raise
+            self._connection.rollback()  # that part of the log has been recycled
+            return Touched(None)
+        found = rows if self._version >= 16 else self._parsed(rows)
+        blocks: dict[FileKey, set[int]] = {}
+        for space, node, block in found:
+            blocks.setdefault((space, node), set()).add(block)
+        return Touched(blocks, tuple(int(row[0]) for [row] in forced if self._version < 17))
+
+    def _force(self) -> list[str]:
+        """Only what has left the buffers can be read. Before 17 to force it out takes a commit, and so an id."""
+        message = "pg_logical_emit_message({}, 'gotest', ''{})"
+        if self._version >= 17:
+            return [f"SELECT {message.format('false', ', true')}"]
+        ask = f"SELECT pg_current_xact_id()::xid::text, {message.format('true', '')}"
+        return ["BEGIN", ask, "COMMIT"]
+
+    def _scan(self, since: Mark, until: Mark) -> str:
+        span = ", ".join(f"'{p >> 32:X}/{p & 0xFFFFFFFF:X}'" for p in (since.lsn, until.lsn))
+        matters = (
+            f"resource_manager <> ALL('{_array(_INDEXES)}')"
+            f" AND resource_manager || '/' || record_type <> ALL('{_array(_HARMLESS)}')"
+            f" AND xid <> ALL('{_array(since.skip)}')"
+        )
+        if self._version >= 16:
+            return (
+                "SELECT DISTINCT reltablespace, relfilenode, relblocknumber"
+                f" FROM pg_get_wal_block_info({span}, false)"
+                f" WHERE relforknumber = 0 AND reldatabase IN (0, {self._database}) AND {matters}"
+            )
+        return (
+            f"SELECT DISTINCT block_ref FROM {_READER}({span}) WHERE block_ref <> '' AND {matters}"
+        )
+
+    def _parsed(self, rows: _batch.Rows) -> list[tuple[int, int, int]]:
+        text = "\n".join(row for (row,) in rows)
+        pattern = rf"rel (\d+)/(?:0|{self._database})/(\d+) fork main blk (\d+)"
+        return [
+            (int(space), int(node), int(block)) for space, node, block in re.findall(pattern, text)
+        ]
+
+
+def _array(values: tuple[object, ...]) -> str:
+    return f"{{{','.join(map(str, values))}}}"

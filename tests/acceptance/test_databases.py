@@ -1,0 +1,281 @@
+"""`gotest_db` as tests use it: each begins with the baseline, whatever the one before did."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from running import Outcome, run_pytest
+
+FILES = {
+    "go.mod": "module example.com/shop\n\ngo 1.22\n",
+    "migrations/1.sql": """
+        CREATE TABLE users (id bigserial PRIMARY KEY, name text NOT NULL UNIQUE);
+        INSERT INTO users (name) VALUES ('ada');
+    """,
+    "pytest.ini": """
+        [pytest]
+        gotest = true
+        gotest_migrations = migrations/*.sql
+    """,
+}
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Runs pytest on a project with the files given, on the embedded server unless told otherwise."""
+    cache = tmp_path_factory.getbasetemp() / "databases-cache"
+    root = tmp_path / "shop"
+
+    def one(*arguments: str, **files: str) -> Outcome:
+        for name, text in {**FILES, **files}.items():
+            path = root / name.replace("__", "/")
+            path = path if path.suffix else path.with_suffix(".py")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(textwrap.dedent(text).lstrip("\n"))
+        return run_pytest(
+            root,
+            f"--gotest-cache-dir={cache}",
+            *arguments,
+            plugins=["xdist"],
+            record=tmp_path / "r",
+        )
+
+    return one
+
+
+ORDER = """
+    import pytest
+
+    NAMES = [{"id": 1, "name": "ada"}]
+
+    @pytest.mark.parametrize("turn", range(4))
+    def test_rows(gotest_db, turn):
+        assert gotest_db.rows("users") == NAMES
+        gotest_db.execute("INSERT INTO users (name) VALUES (%s)", ["grace"])
+        assert gotest_db.rows("public.users") == [*NAMES, {"id": 2, "name": "grace"}]
+
+    @pytest.mark.parametrize("turn", range(2))
+    def test_own_connection(gotest_db, turn):
+        with gotest_db.connect() as connection:
+            connection.execute("DELETE FROM users")
+        assert gotest_db.rows("users") == []
+"""
+
+
+@pytest.mark.parametrize("way", ["auto", "truncate", "transaction", "template"])
+def test_each_begins_with_the_baseline(run: Run, way: str) -> None:
+    outcome = run(f"--gotest-reset={way}", test_it=ORDER)
+    assert outcome.exitstatus == 0, outcome.output
+    assert len(outcome.items) == 6
+    assert "6 of 6 tests wrote to the database; put back" in outcome.output
+
+
+def test_none_leaves_it_as_it_is(run: Run) -> None:
+    outcome = run("--gotest-reset=none", test_it=ORDER)
+    assert outcome.exitstatus == 1
+    assert "3 failed, 3 passed" in outcome.output
+
+
+def test_under_xdist_each_worker_has_its_own(run: Run) -> None:
+    outcome = run("-n", "2", test_it=ORDER)
+    assert outcome.exitstatus == 0, outcome.output
+    assert "6 of 6 tests wrote to the database; put back" in outcome.output
+
+
+def test_a_schema_change_is_undone_and_told(run: Run) -> None:
+    outcome = run(
+        "-v",
+        test_it="""
+        def test_first(gotest_db):
+            gotest_db.execute("DROP TABLE users")
+
+        def test_second(gotest_db):
+            assert len(gotest_db.rows("users")) == 1
+        """,
+    )
+    assert outcome.exitstatus == 0, outcome.output
+    assert (
+        "gotest: test_it.py::test_first: a new database, for the schema changed" in outcome.output
+    )
+    assert "1 by a new database (median" in outcome.output
+
+
+LEAKS = """
+    import psycopg
+
+    def test_leaves_it_open(gotest_db):
+        global kept
+        kept = psycopg.connect(gotest_db.url)
+        kept.execute("INSERT INTO users (name) VALUES ('grace')")
+
+    def test_next(gotest_db):
+        gotest_db.execute("INSERT INTO users (name) VALUES ('grace')")
+        kept.close()
+"""
+
+
+def test_who_leaves_a_transaction_open_is_named(run: Run) -> None:
+    outcome = run(test_it=LEAKS)
+    assert outcome.exitstatus == 0, outcome.output
+    assert "LeakWarning: left a transaction open, idle in transaction" in outcome.output
+    [line] = [line for line in outcome.output.splitlines() if line.startswith("gotest: test_it")]
+    assert line.startswith("gotest: test_it.py::test_leaves_it_open left a transaction open")
+
+
+def test_a_leak_is_an_error_where_warnings_are(run: Run) -> None:
+    outcome = run("-W", "error::pytest_gotest.LeakWarning", test_it=LEAKS)
+    assert outcome.exitstatus == 1
+    assert "ERROR test_it.py::test_leaves_it_open - pytest_gotest" in outcome.output
+
+
+def test_a_baseline_in_python(run: Run) -> None:
+    """Part of what every kind of restore comes back to."""
+    outcome = run(
+        conftest="""
+        import psycopg, pytest
+
+        @pytest.fixture(scope="session")
+        def gotest_baseline(gotest_postgres):
+            with psycopg.connect(gotest_postgres.url) as connection:
+                connection.execute("INSERT INTO users (name) VALUES ('grace')")
+                connection.execute("CREATE TABLE made_in_python (x int)")
+        """,
+        test_it="""
+        import pytest
+
+        @pytest.mark.parametrize("damage", [
+            "SELECT 1", "DELETE FROM users", "DROP TABLE users", "DROP TABLE made_in_python", "CREATE ROLE somebody",
+        ])
+        def test_it(gotest_db, damage):
+            assert [row["name"] for row in gotest_db.rows("users")] == ["ada", "grace"]
+            assert gotest_db.rows("made_in_python") == []
+            gotest_db.execute(damage)
+
+        def test_last(gotest_db):
+            assert [row["name"] for row in gotest_db.rows("users")] == ["ada", "grace"]
+            assert gotest_db.execute("SELECT to_regrole('somebody')").fetchone() == (None,)
+        """,
+    )
+    assert outcome.exitstatus == 0, outcome.output
+
+
+SNAPSHOTS = """
+    import pytest
+    from pytest_gotest import PostgresError
+
+    def names(db):
+        return sorted(row["name"] for row in db.rows("users"))
+
+    def test_with(gotest_db):
+        gotest_db.execute("INSERT INTO users (name) VALUES ('grace')")
+        for _ in range(3):
+            with gotest_db.snapshot():
+                gotest_db.execute("DELETE FROM users")
+                assert names(gotest_db) == []
+            assert names(gotest_db) == ["ada", "grace"]
+
+    def test_by_hand_and_within_each_other(gotest_db):
+        first = gotest_db.snapshot()
+        gotest_db.execute("INSERT INTO users (name) VALUES ('grace')")
+        second = gotest_db.snapshot()
+        gotest_db.execute("DELETE FROM users")
+        second.restore()
+        assert names(gotest_db) == ["ada", "grace"]
+        gotest_db.execute("DELETE FROM users")
+        second.restore()
+        assert names(gotest_db) == ["ada", "grace"]
+        first.restore()
+        assert names(gotest_db) == ["ada"]
+
+    def test_next(gotest_db):
+        assert names(gotest_db) == ["ada"]
+"""
+
+
+@pytest.mark.parametrize("way", ["auto", "truncate", "transaction", "template"])
+def test_snapshots(run: Run, way: str) -> None:
+    outcome = run(f"--gotest-reset={way}", test_it=SNAPSHOTS)
+    assert outcome.exitstatus == 0, outcome.output
+
+
+def test_a_snapshot_of_the_schema(run: Run) -> None:
+    outcome = run(
+        test_it="""
+        import pytest
+        from pytest_gotest import PostgresError
+
+        def test_rows_only(gotest_db):
+            with pytest.raises(PostgresError, match="the schema changed(.|\\n)*schema=True"):
+                with gotest_db.snapshot():
+                    gotest_db.execute("ALTER TABLE users ADD COLUMN age int")
+
+        def test_all(gotest_db):
+            gotest_db.execute("INSERT INTO users (name) VALUES ('grace')")
+            with gotest_db.snapshot(schema=True):
+                gotest_db.execute("DROP TABLE users")
+            assert len(gotest_db.rows("users")) == 2
+
+        def test_next(gotest_db):
+            assert gotest_db.rows("users") == [{"id": 1, "name": "ada"}]
+            found = gotest_db.execute("SELECT datname FROM pg_database WHERE datname LIKE '%snapshot%'")
+            assert found.fetchall() == []
+
+        def test_restore_in_the_middle(gotest_db):
+            gotest_db.execute("DELETE FROM users")
+            gotest_db.restore()
+            assert gotest_db.rows("users") == [{"id": 1, "name": "ada"}]
+
+        def test_not_while_somebody_writes(gotest_db):
+            with gotest_db.connect() as connection:
+                connection.execute("DELETE FROM users")
+                with pytest.raises(PostgresError, match="commit or roll back first"):
+                    gotest_db.snapshot()
+        """,
+    )
+    assert outcome.exitstatus == 0, outcome.output
+
+
+def test_a_transaction_that_never_ends(run: Run) -> None:
+    outcome = run(
+        "--gotest-reset=transaction",
+        test_it="""
+        import psycopg, pytest
+        from pytest_gotest import PostgresError
+
+        def test_commits_and_failures(gotest_db):
+            connection = gotest_db.connect()
+            connection.execute("INSERT INTO users (name) VALUES ('grace')")
+            connection.commit()
+            with pytest.raises(psycopg.errors.UniqueViolation):
+                connection.execute("INSERT INTO users (name) VALUES ('ada')")
+            connection.rollback()
+            assert connection.execute("SELECT count(*) FROM users").fetchone() == (2,)
+            with connection.transaction():
+                connection.execute("DELETE FROM users")
+            connection.rollback()  # of the transaction that psycopg's block was part of
+            with psycopg.connect(gotest_db.url) as other:
+                assert other.execute("SELECT name FROM users").fetchall() == [("ada",)]
+
+        def test_one_at_a_time(gotest_db):
+            with gotest_db.connect() as connection:
+                with pytest.raises(PostgresError, match="a second connection"):
+                    gotest_db.connect()
+            gotest_db.connect().close()
+            with pytest.raises(PostgresError, match="autocommit"):
+                gotest_db.connect(autocommit=True)
+            with pytest.raises(psycopg.errors.UniqueViolation):
+                gotest_db.execute("INSERT INTO users (name) VALUES ('ada')")
+            assert len(gotest_db.rows("users")) == 1
+
+        def test_sequences_too(gotest_db):
+            assert gotest_db.execute("INSERT INTO users (name) VALUES ('x') RETURNING id").fetchone() == (2,)
+
+        def test_sequences_again(gotest_db):
+            assert gotest_db.execute("INSERT INTO users (name) VALUES ('x') RETURNING id").fetchone() == (2,)
+        """,
+    )
+    assert outcome.exitstatus == 0, outcome.output

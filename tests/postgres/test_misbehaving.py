@@ -1,0 +1,280 @@
+"""Tests that leave their database in any state: the next one starts from the baseline, and the culprit is named."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from randomly import dump
+
+from pytest_gotest.postgres._baseline import Baseline
+from pytest_gotest.postgres._binaries import Binaries
+from pytest_gotest.postgres._cluster import Cluster
+from pytest_gotest.postgres._keeper import Keeper
+
+Start = Callable[..., Cluster]
+Connection = psycopg.Connection[Any]
+
+SCHEMA = """
+CREATE TABLE users (id bigserial PRIMARY KEY, name text NOT NULL);
+INSERT INTO users (name) VALUES ('ada'), ('grace');
+CREATE SEQUENCE alone;
+CREATE MATERIALIZED VIEW names AS SELECT name FROM users;
+SELECT lo_from_bytea(4711, 'large');
+CREATE ROLE reader;
+GRANT SELECT ON users TO reader;
+ALTER DATABASE test SET work_mem = '5MB';
+COMMENT ON DATABASE test IS 'of the tests';
+"""
+
+
+class Bench:
+    """A database with a keeper, and connections as tests have them."""
+
+    def __init__(self, cluster: Cluster, programs: Path) -> None:
+        self.cluster = cluster
+        self.keeper = Keeper(cluster, "auto")
+        self.programs = programs
+        self.connections: list[Connection] = []
+        self.before = dump(cluster, programs)
+
+    def connect(self, **changes: str) -> Connection:
+        dsn = self.cluster.server().dsn(**changes)
+        self.connections.append(psycopg.connect(dsn, autocommit=True))
+        return self.connections[-1]
+
+    def run(self, *statements: str) -> Connection:
+        connection = self.connect()
+        for statement in statements:
+            connection.execute(statement.encode())
+        return connection
+
+    def restored(self) -> tuple[str, list[str], list[str]]:
+        """How; who made that necessary; who left what. And the baseline is there."""
+        restored = self.keeper.end()
+        assert dump(self.cluster, self.programs) == self.before, restored
+        counts = self.keeper.counts
+        return restored.kind, counts.renewed, counts.left
+
+
+@contextlib.contextmanager
+def kept(cluster: Cluster, programs: Path) -> Iterator[Bench]:
+    bench = Bench(cluster, programs)
+    bench.keeper.begin("test_culprit")
+    yield bench
+    for connection in bench.connections:
+        connection.close()
+    bench.keeper.close()
+
+
+@pytest.fixture
+def bench(start: Start, binaries: Binaries, tmp_path: Path) -> Iterator[Bench]:
+    schema = tmp_path / "schema.sql"
+    schema.write_text(SCHEMA)
+    with kept(start(Baseline((schema,))), binaries.directory) as bench:
+        yield bench
+
+
+def test_nothing_at_all(bench: Bench) -> None:
+    bench.run("SELECT * FROM users")
+    assert bench.restored() == ("clean", [], [])
+
+
+CHANGES = {
+    "insert": "INSERT INTO users (name) VALUES ('x')",
+    "update": "UPDATE users SET name = 'x'",
+    "delete": "DELETE FROM users",
+    "truncate": "TRUNCATE users RESTART IDENTITY",
+    "sequence": "SELECT nextval('alone')",
+    "setval": "SELECT setval('users_id_seq', 99)",
+    "view": "DELETE FROM users; REFRESH MATERIALIZED VIEW names",
+    "new large object": "SELECT lo_from_bytea(0, 'more')",
+    "new file": "INSERT INTO users (name) VALUES ('x'); VACUUM FULL users",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_is_put_back_in_place(bench: Bench, change: str) -> None:
+    bench.run(*CHANGES[change].split("; "))
+    kind, renewed, left = bench.restored()
+    assert (kind, renewed, left) == ("delta", [], [])
+
+
+RENEWED = {
+    "table": ("CREATE TABLE more (x int)", "the schema changed (pg_"),
+    "column": ("ALTER TABLE users ADD COLUMN age int", "the schema changed (pg_"),
+    "comment": ("COMMENT ON TABLE users IS 'x'", "the schema changed (pg_description)"),
+    "grant": ("GRANT INSERT ON users TO reader", "the schema changed (pg_"),
+    "extension": ("CREATE EXTENSION hstore", "the schema changed (pg_"),
+    "large object": ("SELECT lo_unlink(4711)", "large object"),
+    "new role": ("CREATE ROLE somebody", "pg_authid"),
+    "role": ("ALTER ROLE postgres PASSWORD 'mine'", "pg_authid"),
+    "role setting": ("ALTER ROLE reader SET work_mem = '9MB'", "pg_db_role_setting"),
+    "database setting": ("ALTER DATABASE test SET work_mem = '9MB'", "pg_db_role_setting"),
+    "server setting": ("ALTER SYSTEM SET work_mem = '9MB'", "ALTER SYSTEM"),
+    "database comment": ("COMMENT ON DATABASE test IS 'x'", "pg_shdescription"),
+    "slot": ("SELECT pg_create_physical_replication_slot('s')", "replication slots"),
+}
+
+
+@pytest.mark.parametrize("change", RENEWED)
+def test_what_takes_a_new_database(bench: Bench, change: str) -> None:
+    statement, why = RENEWED[change]
+    bench.run(statement)
+    # The baseline has a setting of its own, which a clone would not have.
+    kind, [renewed], _ = bench.restored()
+    assert kind == "recopy"
+    assert renewed.startswith("test_culprit: a new server, for ")
+    assert why in renewed
+
+
+def test_a_clone_where_a_database_is_as_created(start: Start, binaries: Binaries) -> None:
+    with kept(start(), binaries.directory) as bench:
+        bench.run("CREATE TABLE more (x int)")
+        kind, [renewed], left = bench.restored()
+        assert (kind, left) == ("clone", [])
+        assert renewed.startswith("test_culprit: a new database, for the schema changed")
+        bench.run("CREATE TABLE more (x int)")  # and once more, from the clone
+        assert bench.restored()[0] == "clone"
+
+
+def test_an_open_transaction(bench: Bench) -> None:
+    bench.run("BEGIN", "INSERT INTO users (name) VALUES ('x')")
+    kind, _, [left] = bench.restored()
+    assert kind == "delta"  # of the sequence, which knows no transactions
+    assert left.startswith("test_culprit left a transaction open, idle in transaction for ")
+    assert "INSERT INTO users (name) VALUES ('x')" in left
+
+
+@pytest.mark.parametrize("lock", ["LOCK TABLE users", "SELECT 1"])
+def test_an_open_transaction_that_has_not_written(bench: Bench, lock: str) -> None:
+    """It may have locks that the next test would wait for."""
+    bench.run("BEGIN", lock)
+    kind, _, [left] = bench.restored()
+    assert kind == "clean"
+    assert left.startswith("test_culprit left a transaction open")
+    bench.keeper.begin("next")
+    bench.run("SET lock_timeout = 1000", "TRUNCATE users")
+
+
+def test_a_lock_that_is_in_our_way(bench: Bench) -> None:
+    bench.run("DELETE FROM users")
+    bench.run("BEGIN", "LOCK TABLE users")
+    kind, _, [left] = bench.restored()
+    assert kind == "delta"
+    assert left.startswith("test_culprit left a transaction open")
+
+
+def test_a_statement_that_runs_on(bench: Bench) -> None:
+    """With a lock that it got in the same breath."""
+    connection = bench.connect()
+    statement = "DO $$BEGIN LOCK TABLE users; PERFORM pg_sleep(600); END$$"
+    runs = threading.Thread(target=_quietly, args=(connection, statement))
+    runs.start()
+    probe = bench.connect()
+    while not probe.execute(
+        "SELECT FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'users'::regclass AND granted"
+    ).fetchall():
+        time.sleep(0.01)
+    kind, _, [left] = bench.restored()
+    runs.join()
+    assert kind == "clean"
+    assert "pg_sleep(600)" in left
+
+
+def _quietly(connection: Connection, statement: str) -> None:
+    with contextlib.suppress(psycopg.Error):
+        connection.execute(statement.encode())
+
+
+def test_advisory_locks(bench: Bench) -> None:
+    bench.run("SELECT pg_advisory_lock(4711)", "SELECT pg_advisory_lock(1, 2)")
+    kind, _, left = bench.restored()
+    assert kind == "clean"
+    assert sorted(one.partition(" (pid")[0] for one in left) == [
+        "test_culprit left an advisory lock held: 1, 2",
+        "test_culprit left an advisory lock held: 4711",
+    ]
+    bench.keeper.begin("next")
+    bench.run("SET statement_timeout = 1000", "SELECT pg_advisory_lock(4711)")
+
+
+def test_all_connections(bench: Bench) -> None:
+    with contextlib.suppress(psycopg.OperationalError):
+        while True:
+            bench.connect()
+    assert len(bench.connections) > 50
+    kind, _, [left] = bench.restored()
+    assert kind == "clean"
+    assert "connections open, of " in left
+    bench.keeper.begin("next")
+    bench.run("SELECT 1")
+
+
+def test_a_prepared_transaction(bench: Bench) -> None:
+    bench.run("BEGIN", "INSERT INTO users (name) VALUES ('x')", "PREPARE TRANSACTION 'it''s'")
+    kind, _, [left] = bench.restored()
+    assert kind in ("clean", "delta")
+    assert left == "test_culprit left a prepared transaction: 'it''s'"
+
+
+def test_a_database_left_behind(bench: Bench) -> None:
+    bench.run('CREATE DATABASE "my own"')
+    _, _, [left] = bench.restored()
+    assert left == "test_culprit left a database behind: my own"
+
+
+def test_the_database_dropped(bench: Bench) -> None:
+    maintenance = psycopg.connect(bench.cluster.maintenance().dsn(), autocommit=True)
+    bench.connections.append(maintenance)
+    maintenance.execute("DROP DATABASE test WITH (FORCE)")
+    kind, [renewed], _ = bench.restored()
+    assert kind == "recopy"
+    assert renewed.startswith("test_culprit: ")
+
+
+def test_all_other_sessions_ended(bench: Bench) -> None:
+    """Ours among them."""
+    bench.run("INSERT INTO users (name) VALUES ('x')")
+    bench.run(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+    )
+    kind, [renewed], _ = bench.restored()
+    assert kind == "recopy"
+    assert renewed.startswith("test_culprit: a new server, for ")
+
+
+@pytest.mark.parametrize("whom", ["postmaster", "a session"])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_the_server_killed(bench: Bench, whom: str, number: signal.Signals) -> None:
+    connection = bench.run("INSERT INTO users (name) VALUES ('x')")
+    postmaster = int((bench.cluster.data / "postmaster.pid").read_text().split()[0])
+    os.kill(postmaster if whom == "postmaster" else connection.info.backend_pid, number)
+    late = time.monotonic() + 60
+    while bench.cluster.is_up() == (whom == "postmaster") and time.monotonic() < late:
+        time.sleep(0.01)
+    kind, renewed, _ = bench.restored()
+    # Who ends one session politely harms nobody else.
+    if (whom, number) == ("a session", signal.SIGTERM):
+        assert (kind, renewed) == ("delta", [])
+    else:
+        assert kind == "recopy"
+        assert renewed[0].startswith("test_culprit: a new server, for ")
+    bench.run("SELECT 1")
+
+
+def test_again_and_again(bench: Bench) -> None:
+    """Whatever came before, the next restore is as exact."""
+    for statement, _ in RENEWED.values():
+        bench.run(statement)
+        bench.restored()
+        bench.run("INSERT INTO users (name) VALUES ('x')")
+        assert bench.restored()[0] == "delta"
