@@ -106,6 +106,11 @@ no_schema(oid) AS MATERIALIZED (
   SELECT oid FROM temporary UNION ALL SELECT oid FROM pg_class WHERE relnamespace = 'pg_toast'::regnamespace) """
 
 
+def is_of(catalog: Relation, *, has_server: bool) -> bool:
+    """Whether its rows are facts of the database: those of shared ones may be of others, if there are any."""
+    return has_server or not catalog.is_shared or catalog.name in _MINE
+
+
 def relations(connection: psycopg.Connection[Any], where: str = "true") -> dict[FileKey, Relation]:
     """Those that have a file and are not temporary, by their file."""
     [rows] = _batch.run(connection, _RELATIONS + where)

@@ -41,6 +41,10 @@ def open(dsn: str, *, kind: Any = None, **options: Any) -> Any:
         return (kind or psycopg.Connection).connect(dsn, **options)
 
 
+def first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
 @contextmanager
 def _without_the_users() -> Iterator[None]:
     """libpq asks the environment for all that a connection string leaves open, and fails for a PGSERVICE it does not know."""

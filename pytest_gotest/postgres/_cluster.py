@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
@@ -38,6 +38,9 @@ from pytest_gotest.postgres._provider import (
     last,
 )
 from pytest_gotest.postgres._server import Server
+
+if TYPE_CHECKING:
+    import psycopg
 
 _PATIENCE = 60  # seconds for a start, on a machine that is busy
 _PORTS = 20  # tried, for somebody else may take one that was free
@@ -189,8 +192,8 @@ class Clusters:
 class Cluster:
     """A server that runs on a copy of the data directory ``template``, until `stop` or the end of this process."""
 
-    template = TEMPLATE
-    has_server = True
+    has_server = is_mighty = True
+    schema = None
 
     def __init__(
         self,
@@ -275,6 +278,9 @@ class Cluster:
         if before is not None:
             before.leave()
         self.recopy()
+
+    def renew(self, maintenance: psycopg.Connection[Any]) -> None:
+        _databases.renew(maintenance, TEMPLATE, DBNAME)
 
     def recopy(self) -> None:
         """From the data directory that it began with; by the same port and password."""

@@ -21,15 +21,48 @@ def exists(connection: psycopg.Connection[Any], name: str) -> bool:
     return connection.execute(there, (name,)).fetchone() is not None
 
 
-def drop(connection: psycopg.Connection[Any], name: str) -> None:
-    """Whoever is connected to it."""
+def drop(connection: psycopg.Connection[Any], name: str, *, force: bool = True) -> None:
+    """Whoever is connected to it, with ``force``."""
     from psycopg import sql
 
-    # A template cannot be dropped.
-    connection.execute("UPDATE pg_database SET datistemplate = false WHERE datname = %s", (name,))
-    connection.execute(
-        sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-    )
+    identifier = sql.Identifier(name)
+    if is_template(connection, name):  # which cannot be dropped
+        connection.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(identifier))
+    how = " WITH (FORCE)" if force else ""
+    connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}" + how).format(identifier))
+
+
+def is_template(connection: psycopg.Connection[Any], name: str) -> bool:
+    """Of which it is made one when it is complete."""
+    there = "SELECT FROM pg_database WHERE datname = %s AND datistemplate"
+    return connection.execute(there, (name,)).fetchone() is not None
+
+
+def close(connection: psycopg.Connection[Any], name: str) -> None:
+    """A template from now on, that nobody connects to."""
+    from psycopg import sql
+
+    closed = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false IS_TEMPLATE true")
+    connection.execute(closed.format(sql.Identifier(name)))
+
+
+def comment(connection: psycopg.Connection[Any], name: str, text: str) -> None:
+    from psycopg import sql
+
+    said = sql.SQL("COMMENT ON DATABASE {} IS {}")
+    connection.execute(said.format(sql.Identifier(name), sql.Literal(text)))
+
+
+def create_schema(connection: psycopg.Connection[Any], name: str) -> None:
+    from psycopg import sql
+
+    connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
+
+
+def drop_schema(connection: psycopg.Connection[Any], name: str) -> None:
+    from psycopg import sql
+
+    connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(name)))
 
 
 def clone(connection: psycopg.Connection[Any], source: str, name: str) -> None:
@@ -45,23 +78,25 @@ def clone(connection: psycopg.Connection[Any], source: str, name: str) -> None:
     )
 
 
+def renew(connection: psycopg.Connection[Any], template: str, name: str) -> None:
+    """``name`` as ``template`` is, whatever it is now."""
+    drop(connection, name)
+    clone(connection, template, name)
+
+
 def keep(connection: psycopg.Connection[Any], source: str, template: str) -> None:
     """``template`` as ``source`` is now, and closed, so that it stays so. Ends all connections to ``source``."""
-    from psycopg import sql
-
     drop(connection, template)
     end_sessions(connection, source)
     clone(connection, source, template)
-    connection.execute(
-        sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false IS_TEMPLATE true").format(
-            sql.Identifier(template)
-        )
-    )
+    close(connection, template)
 
 
 def end_sessions(connection: psycopg.Connection[Any], name: str) -> None:
+    wait = ", 5000" if connection.info.server_version >= 140000 else ""
     connection.execute(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
+        f"SELECT pg_terminate_backend(pid{wait}) FROM pg_stat_activity"
+        " WHERE datname = %s AND pid <> pg_backend_pid()",
         (name,),
     )
 

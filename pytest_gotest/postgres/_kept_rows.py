@@ -86,6 +86,10 @@ class KeptRows:
             f" <> ROW({count}::int8, {count}::int8)"
         )
 
+    def fill(self, table: Relation) -> str:
+        """A statement for a table that is empty."""
+        return self._refill(table, None, f"{self._kept} b WHERE b.rel = {table.oid}", "false")
+
     def put_back(self, table: Relation, blocks: Blocks, is_new_file: bool) -> Iterator[str]:
         """Statements, for replica role: out with the rows that are strangers, in with those that are missing.
 

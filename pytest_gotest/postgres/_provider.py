@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_gotest.postgres._baseline import Baseline
 from pytest_gotest.postgres._server import Server
+
+if TYPE_CHECKING:
+    import psycopg
 
 SUPERUSER = "postgres"
 MAINTENANCE = (
@@ -13,6 +16,7 @@ MAINTENANCE = (
 )
 DBNAME = "test"
 TEMPLATE = "test_baseline"  # a database that nobody connects to, with the baseline in it
+OURS = "pytest-gotest"  # the name by which our sessions are known to the server
 SHOWN = 15  # last lines of a server's log in an error
 
 # Of servers that are ours alone. What is in them is worth nothing once pytest ends. The reset reads the log, hence
@@ -42,8 +46,12 @@ class Instance(Protocol):
         """Another database of the same server, as the mightiest role there is."""
 
     @property
-    def template(self) -> str:
-        """The database that holds the baseline, to be cloned."""
+    def is_mighty(self) -> bool:
+        """Whether `maintenance` is a superuser's, who may read the log and put back rows whatever refers to them."""
+
+    @property
+    def schema(self) -> str | None:
+        """The one schema that is the worker's; None: the whole database is."""
 
     def log(self) -> str:
         """What the server printed lately; empty where it cannot be had."""
@@ -57,6 +65,9 @@ class Instance(Protocol):
 
     def keep(self) -> None:
         """What the database holds now is the baseline. Ends all connections. Raises `PostgresError`."""
+
+    def renew(self, maintenance: psycopg.Connection[Any]) -> None:
+        """Another database as the baseline has it, made by a connection to `maintenance`. Raises psycopg.Error."""
 
     def recopy(self) -> None:
         """The whole server as it was at the start, at the same address. Raises `PostgresError`, also where it is not ours alone."""

@@ -51,6 +51,7 @@ _SETTINGS = {
     "lock_timeout": str(_LOCK_TIMEOUT),
 }
 _SINCE_14 = {"idle_session_timeout"}
+_OF_SUPERUSERS = {"session_replication_role"}
 
 _LARGE_OBJECTS = (
     "SELECT concat((SELECT md5(string_agg(ROW(x.*)::text, '' ORDER BY oid)) FROM pg_largeobject_metadata x),"
@@ -154,7 +155,13 @@ class Recorded:
         self._object_oids = ",".join(str(oid) for (oid,) in objects)
         self._objects = self._large_objects()
         self._views = {one.oid: self._content(one) for one in self._of_kind("m")}
-        self._schema = self._digests(dict.fromkeys(one.oid for one in self._of_kind("c")))
+        self._schema = self._digests(
+            dict.fromkeys(
+                one.oid
+                for one in self._of_kind("c")
+                if _catalogs.is_of(one, has_server=self._has_server)
+            )
+        )
         self._stale: set[int] = (
             set()
         )  # catalogs that have the rows they had, but not where we know them
@@ -214,7 +221,7 @@ class Recorded:
         work = self._resolve(blocks)
         catalogs: dict[int, Blocks] = {
             oid: None if oid in work.replaced or oid in self._stale else work.hits[oid]
-            for oid in work.of_kind("c")
+            for oid in work.of_kind("c") & self._schema.keys()
         }
         if catalogs or work.of_kind("l"):
             self._unlink(work)
@@ -386,12 +393,13 @@ class Recorded:
         return mark, [name for (name,) in overgrown]
 
 
-def settle(connection: psycopg.Connection[Any]) -> None:
-    """So that dumps are exact and nothing stops us."""
+def settle(connection: psycopg.Connection[Any], *, is_mighty: bool = True) -> None:
+    """So that dumps are exact and nothing stops us, as far as a role may that is not ``is_mighty``."""
     # Or psycopg sends DEALLOCATE ALL after a rollback, and what we have prepared is gone.
     connection.prepare_threshold = None
     version = connection.info.server_version
-    known = (name for name in _SETTINGS if version >= 140000 or name not in _SINCE_14)
+    left_out = (_SINCE_14 if version < 140000 else set()) | (set() if is_mighty else _OF_SUPERUSERS)
+    known = [name for name in _SETTINGS if name not in left_out]
     _batch.run(connection, *(f"SET {name} = {_SETTINGS[name]}" for name in known))
 
 

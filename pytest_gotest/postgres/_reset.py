@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_gotest.postgres import _batch, _catalogs, _client, _databases
 from pytest_gotest.postgres._kept_rows import KeptRows
 from pytest_gotest.postgres._kept_sequences import KeptSequences
-from pytest_gotest.postgres._provider import Instance
+from pytest_gotest.postgres._looking import Looked
+from pytest_gotest.postgres._provider import OURS, Instance
 from pytest_gotest.postgres._recorded import Damaged, Recorded, Restored, settle
 from pytest_gotest.postgres._sessions import Locked, Sessions, StillOpen
 
 if TYPE_CHECKING:
     import psycopg
 
-OURS = "pytest-gotest"  # the name by which our sessions are known to the server
 # Beside those of the system: what an extension made is its own.
 _NOT_OF_EXTENSIONS = """c.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_depend e
   WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')"""
@@ -31,7 +30,10 @@ class Reset(Protocol):
 
 def of(way: str, instance: Instance) -> Reset:
     """``way``: auto, truncate, template or none. Raises `PostgresError`."""
-    return {"auto": Auto, "truncate": Truncate, "template": Template}.get(way, Nothing)(instance)
+    ways = {"auto": Auto, "truncate": Truncate, "template": Template}
+    if not instance.is_mighty:
+        ways |= {"auto": Looking, "truncate": LookingAway}
+    return ways.get(way, Nothing)(instance)
 
 
 class _Own:
@@ -66,11 +68,11 @@ class _Own:
 
         kind = "clone"
         try:
-            if whole_server or self._maintenance.closed:
+            if self._maintenance.closed and not self._instance.has_server:
+                self._maintenance = self._enter()
+            if self._maintenance.closed or (whole_server and self._instance.has_server):
                 raise _NotEnough
-            with contextlib.suppress(psycopg.errors.InvalidCatalogName):
-                _databases.drop(self._maintenance, self._name)
-            _databases.clone(self._maintenance, self._instance.template, self._name)
+            self._instance.renew(self._maintenance)
         except (psycopg.Error, _NotEnough):
             kind = "recopy"
             self.close()
@@ -109,9 +111,40 @@ class Auto(_Own):
             # What a database has beside its content is not cloned.
             whole, why = error.is_server_wide or not self._is_plain, str(error)
         except psycopg.Error as error:
-            whole, why = not self._is_plain, _first_line(error)
+            whole, why = not self._is_plain, _client.first_line(error)
         self._connection.close()
         return self._renew(why, leaks, whole_server=whole)
+
+
+class Looking(_Own):
+    """The same for a role that may not read the log."""
+
+    _connection: psycopg.Connection[Any]
+    _everything = False
+
+    def _record(self) -> None:
+        self._connection = _client.connect(self._instance.server().dsn(application_name=OURS))
+        ours = [one.info.backend_pid for one in (self._connection, self._maintenance)]
+        self._looked = Looked(self._connection, ours, self._instance.schema)
+
+    def close(self) -> None:
+        self._connection.close()
+        super().close()
+
+    def _restore(self, leaks: list[str]) -> Restored:
+        import psycopg
+
+        try:
+            return self._looked.restore(leaks, everything=self._everything)
+        except (Damaged, psycopg.Error) as error:
+            self._connection.close()
+            return self._renew(_client.first_line(error), leaks)
+
+
+class LookingAway(Looking):
+    """All tables truncated by a role that may not switch foreign keys off."""
+
+    _everything = True
 
 
 class Truncate(_Own):
@@ -144,7 +177,7 @@ class Truncate(_Own):
             self._sessions.with_locks(self._refill, leaks)
         except (psycopg.Error, Locked, StillOpen) as error:
             self._connection.close()
-            return self._renew(_first_line(error), leaks)
+            return self._renew(_client.first_line(error), leaks)
         names = tuple(one.name for one in self._tables)
         return Restored("truncate", names, leaks=tuple(leaks))
 
@@ -173,7 +206,3 @@ class Nothing(_Own):
 
     def _restore(self, leaks: list[str]) -> Restored:
         return Restored("none")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -26,7 +26,7 @@ _QUESTIONS = (
     # `age` of any fixed id tells the next one, without using up any.
     "SELECT age('3'::xid), (pg_current_wal_insert_lsn() - '0/0')::int8,"
     " pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn(),"
-    " md5(pg_read_file('postgresql.auto.conf', 0, 1 << 20, true)),"
+    " {settings},"
     " ARRAY(SELECT slot_name::text FROM pg_replication_slots), ARRAY(SELECT datname::text FROM pg_database),"
     " (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')",
     "SELECT pid, backend_type = 'client backend', backend_xid IS NOT NULL, coalesce(state, backend_type),"
@@ -39,6 +39,7 @@ _QUESTIONS = (
     "SELECT DISTINCT pid, classid::int8, objid::int8, objsubid FROM pg_locks WHERE locktype = 'advisory' AND granted"
     " AND pid <> ALL({mine}) AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
 )
+_SETTINGS = "md5(pg_read_file('postgresql.auto.conf', 0, 1 << 20, true))"
 _STRONG = (
     "SELECT DISTINCT pid FROM pg_locks WHERE locktype = 'relation' AND granted"
     " AND mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock')"
@@ -100,13 +101,24 @@ class Locked(Exception):
 
 
 class Sessions:
-    """Those of others in the database of ``connection``; ``ours`` are the ids of our own."""
+    """Those of others in the database of ``connection``; ``ours`` are the ids of our own.
 
-    def __init__(self, connection: psycopg.Connection[Any], ours: Sequence[int], name: str) -> None:
+    ``is_mighty``: as a superuser, who may read files of the server.
+    """
+
+    def __init__(
+        self,
+        connection: psycopg.Connection[Any],
+        ours: Sequence[int],
+        name: str,
+        *,
+        is_mighty: bool = True,
+    ) -> None:
         self._connection = connection
         self._mine = f"'{{{','.join(map(str, ours))}}}'::int[]"
+        settings = _SETTINGS if is_mighty else "''"
         prepare = (
-            f"PREPARE {name}_{number} AS {question.format(mine=self._mine)}"
+            f"PREPARE {name}_{number} AS {question.format(mine=self._mine, settings=settings)}"
             for number, question in enumerate(_QUESTIONS)
         )
         _batch.run(connection, *prepare)

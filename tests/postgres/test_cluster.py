@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from pytest_gotest._errors import PostgresError
-from pytest_gotest.postgres import _cluster, _databases, _places, _provider
+from pytest_gotest.postgres import _cluster, _places, _provider
 from pytest_gotest.postgres._baseline import Baseline
 from pytest_gotest.postgres._binaries import Binaries
 from pytest_gotest.postgres._cluster import Cluster, Clusters
@@ -205,8 +205,7 @@ def test_the_baseline_lies_beside_it(start: Start, files: Callable[..., Baseline
     cluster = start(files("CREATE TABLE t (x int);"))
     ask(cluster, "DROP TABLE t")
     with psycopg.connect(cluster.maintenance().dsn(), autocommit=True) as connection:
-        _databases.drop(connection, "test")
-        _databases.clone(connection, cluster.template, "test")
+        cluster.renew(connection)
     assert ask(cluster, "SELECT count(*) FROM t") == [(0,)]
 
 

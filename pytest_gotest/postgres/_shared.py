@@ -1,0 +1,348 @@
+"""A server that others use as well: each worker has a database of its own on it, or a schema, or its turn.
+
+Who is alive is known to the server itself: each owner of a database holds an advisory lock as long as it lives. What has
+our name and an owner that is gone is removed by the next one who comes, from whatever machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from pytest_gotest._cache import OLD
+from pytest_gotest._errors import PostgresError
+from pytest_gotest.postgres import _client, _databases
+from pytest_gotest.postgres._baseline import Baseline
+from pytest_gotest.postgres._provider import MAINTENANCE, OURS
+from pytest_gotest.postgres._server import Server
+
+if TYPE_CHECKING:
+    import psycopg
+
+_OURS = "gotest_"
+_TEMPLATE = f"{_OURS}t_"
+_WORKER = f"{_OURS}w_"
+_LONGEST = 63  # bytes of a name: NAMEDATALEN - 1
+_KEPT = "_kept"  # behind the name of a worker's database: the baseline as gotest_baseline made it
+_MARK = "public.pytest_gotest_baseline"
+_TURN = "pytest-gotest's turn"
+_USED = "pytest-gotest, last used "
+_LOCK = "SELECT {}(hashtextextended(%s, 0))"
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Who wants one: unlike any other of this run, other runs, users and machines."""
+
+    user: int
+    run: str
+    name: str
+
+    def __str__(self) -> str:
+        return re.sub(r"\W", "", f"{self.user}_{self.run}_{self.name}")
+
+
+class SharedServer:
+    """The server of ``server``'s URL, where ``isolation`` is auto, database, schema or shared."""
+
+    def __init__(self, server: Server, isolation: str, worker: Worker) -> None:
+        self._worker = worker
+        with self._connect(server) as connection:
+            version = connection.info.server_version
+            self._server = replace(server, server_version=(version // 10000, version % 10000))
+            row = connection.execute(
+                "SELECT rolsuper, rolcreatedb OR rolsuper, has_database_privilege(current_database(), 'CREATE')"
+                " FROM pg_roles WHERE rolname = current_user"
+            ).fetchone()
+        self.is_mighty: bool
+        self.is_mighty, can_database, can_schema = row or (False, False, False)
+        self.isolation = isolation
+        if isolation == "auto":
+            self.isolation = "database" if can_database else "schema" if can_schema else "shared"
+        missing = {"database": not can_database, "schema": not can_schema}
+        if missing.get(self.isolation):
+            raise PostgresError(
+                f"--gotest-isolation={self.isolation}: the role {server.user} may not create a {self.isolation} at {self}",
+                hint="give it the right, or choose another --gotest-isolation",
+            )
+
+    def __str__(self) -> str:
+        version = ".".join(map(str, self._server.server_version))
+        return f"{version} {self._server.provider} at {self._server.host}:{self._server.port}"
+
+    def start(self, baseline: Baseline) -> _Ours:
+        """Raises `PostgresError`."""
+        import psycopg
+
+        life = self._life()
+        name = f"{_WORKER}{self._worker}"[:_LONGEST]
+        try:
+            if self.isolation == "database":
+                return OwnDatabase(self._server, life, self.is_mighty, baseline, name)
+            if self.isolation == "schema":
+                return OwnSchema(self._server, life, self.is_mighty, baseline, name)
+            return Whole(self._server, life, self.is_mighty, baseline)
+        except psycopg.Error as error:
+            life.close()
+            raise PostgresError(f"{self}: {_client.first_line(error)}") from error
+        except BaseException:
+            life.close()
+            raise
+
+    def _life(self) -> psycopg.Connection[Any]:
+        """The session that says that we live: to a database that everybody may use and nobody drops, if there is one."""
+        if self.isolation == "database":
+            with contextlib.suppress(PostgresError):
+                return self._connect(replace(self._server, dbname=MAINTENANCE))
+        return self._connect(self._server)
+
+    def _connect(self, server: Server) -> psycopg.Connection[Any]:
+        import psycopg
+
+        try:
+            return _client.connect(server.dsn(application_name=OURS))
+        except psycopg.Error as error:
+            where = f"{server.host}:{server.port}, database {server.dbname}, user {server.user}"
+            raise PostgresError(
+                f"--gotest-postgres: no connection to {where}: {_client.first_line(error)}",
+                hint="all of it has to be in the URL: ~/.pgpass and the PG* variables mean nothing to tests",
+            ) from error
+
+
+class _Ours:
+    """What the three have in common. ``life`` lives as long as we do."""
+
+    has_server = False
+    schema: str | None = None
+
+    def __init__(self, given: Server, life: psycopg.Connection[Any], is_mighty: bool) -> None:
+        self._given = given
+        self._life = life
+        self.is_mighty = is_mighty
+
+    def server(self) -> Server:
+        return self._given
+
+    def maintenance(self) -> Server:
+        return replace(self._given, dbname=self._life.info.dbname)
+
+    def is_up(self) -> bool:
+        return True
+
+    def log(self) -> str:
+        return ""
+
+    def recopy(self) -> None:
+        raise PostgresError(
+            f"the server at {self._given.host}:{self._given.port} is not ours alone, and cannot be made anew",
+            hint="with --gotest-postgres=embedded or container each worker has its own",
+        )
+
+    def stop(self) -> None:
+        import psycopg
+
+        with contextlib.suppress(psycopg.Error):
+            self._remove()
+        self._life.close()
+
+    def _remove(self) -> None:
+        """What is on the server because of us."""
+
+    def _lock(self, name: str) -> None:
+        """Until we unlock or die; waits."""
+        self._life.execute(_LOCK.format("pg_advisory_lock"), (name,))
+
+    @contextlib.contextmanager
+    def _if_nobodys(self, name: str) -> Iterator[bool]:
+        """Whether nobody has the lock; we have it meanwhile."""
+        [free] = self._life.execute(_LOCK.format("pg_try_advisory_lock"), (name,)).fetchone() or [0]
+        try:
+            yield bool(free)
+        finally:
+            if free:
+                self._life.execute(_LOCK.format("pg_advisory_unlock"), (name,))
+
+
+class OwnDatabase(_Ours):
+    """A database of the worker's own, cloned from a template that is kept on the server for the next run."""
+
+    def __init__(
+        self,
+        given: Server,
+        life: psycopg.Connection[Any],
+        is_mighty: bool,
+        baseline: Baseline,
+        name: str,
+    ) -> None:
+        super().__init__(replace(given, dbname=name), life, is_mighty)
+        self._name = name
+        self._sweep()
+        self._lock(name)
+        self._template = self._made(f"{_TEMPLATE}{baseline.key()}", baseline)
+        _databases.renew(life, self._template, name)
+
+    def _made(self, template: str, baseline: Baseline) -> str:
+        """Of all who want it at once one makes it, the others wait."""
+        self._lock(template)
+        try:
+            if not _databases.is_template(self._life, template):
+                _databases.drop(self._life, template)
+                _databases.create(self._life, template)
+                baseline.apply(replace(self._given, dbname=template))
+                _databases.end_sessions(self._life, template)
+                _databases.close(self._life, template)
+            _databases.comment(self._life, template, f"{_USED}{datetime.date.today()}")
+        finally:
+            self._life.execute(_LOCK.format("pg_advisory_unlock"), (template,))
+        return template
+
+    def _sweep(self) -> None:
+        """Of those that died, and templates that nobody has used for long. Whoever is connected to one keeps it."""
+        import psycopg
+
+        found = self._life.execute(
+            "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database"
+            " WHERE datname LIKE %s AND pg_has_role(datdba, 'USAGE')",
+            (_like(_OURS),),
+        ).fetchall()
+        oldest = datetime.date.today() - datetime.timedelta(seconds=OLD)
+        for name, said in found:
+            is_old = (said or "").startswith(_USED) and said.removeprefix(_USED) < str(oldest)
+            if name.startswith(_WORKER) or is_old:
+                with self._if_nobodys(_owner(name)) as is_free, contextlib.suppress(psycopg.Error):
+                    if is_free:
+                        _databases.drop(self._life, name, force=False)
+
+    def renew(self, maintenance: psycopg.Connection[Any]) -> None:
+        _databases.renew(maintenance, self._template, self._name)
+
+    def keep(self) -> None:
+        kept = f"{self._name[: _LONGEST - len(_KEPT)]}{_KEPT}"
+        _databases.keep(self._life, self._name, kept)
+        self._template = kept
+
+    def _remove(self) -> None:
+        _databases.drop(self._life, self._name)
+        if self._template.endswith(_KEPT):
+            _databases.drop(self._life, self._template)
+
+
+class OwnSchema(_Ours):
+    """A schema of the worker's own, which every connection finds by its search_path."""
+
+    def __init__(
+        self,
+        given: Server,
+        life: psycopg.Connection[Any],
+        is_mighty: bool,
+        baseline: Baseline,
+        name: str,
+    ) -> None:
+        options = f"{given.parameters.get('options', '')} -c search_path={name},public".strip()
+        super().__init__(
+            replace(given, parameters={**given.parameters, "options": options}), life, is_mighty
+        )
+        self.schema = name
+        self._baseline = baseline
+        self._is_kept = False
+        self._sweep()
+        self._lock(name)
+        self.renew(life)
+
+    def _sweep(self) -> None:
+        import psycopg
+
+        found = self._life.execute(
+            "SELECT nspname FROM pg_namespace WHERE nspname LIKE %s AND pg_has_role(nspowner, 'USAGE')",
+            (_like(_WORKER),),
+        ).fetchall()
+        for (name,) in found:
+            with self._if_nobodys(name) as is_free, contextlib.suppress(psycopg.Error):
+                if is_free:
+                    _databases.drop_schema(self._life, name)
+
+    def renew(self, maintenance: psycopg.Connection[Any]) -> None:
+        """The migrations are run again: a schema cannot be cloned."""
+        assert self.schema is not None
+        if self._is_kept:
+            raise PostgresError(
+                "what gotest_baseline made in a schema cannot be made again after the schema was changed",
+                hint="--gotest-isolation=database can",
+            )
+        _databases.drop_schema(maintenance, self.schema)
+        _databases.create_schema(maintenance, self.schema)
+        self._baseline.apply(self._given)
+
+    def keep(self) -> None:
+        self._is_kept = True
+
+    def _remove(self) -> None:
+        assert self.schema is not None
+        _databases.drop_schema(self._life, self.schema)
+
+
+class Whole(_Ours):
+    """The database of the URL itself, which workers use one after the other."""
+
+    def __init__(
+        self,
+        given: Server,
+        life: psycopg.Connection[Any],
+        is_mighty: bool,
+        baseline: Baseline,
+    ) -> None:
+        super().__init__(given, life, is_mighty)
+        self._lock(_TURN)
+        try:
+            self._migrate(baseline)
+        finally:
+            self._life.execute(_LOCK.format("pg_advisory_unlock"), (_TURN,))
+
+    def _migrate(self, baseline: Baseline) -> None:
+        """Once; a table of ours tells by which baseline."""
+        if baseline.is_empty:
+            return
+        there = self._life.execute("SELECT to_regclass(%s)", (_MARK,)).fetchone()
+        known = there and there[0] and self._life.execute(f"SELECT key FROM {_MARK}").fetchone()
+        if known == (baseline.key(),):
+            return
+        [tables] = self._life.execute(
+            "SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p') AND oid >= 16384 AND relpersistence <> 't'"
+        ).fetchone() or [0]
+        if tables:
+            raise PostgresError(
+                f"database {self._given.dbname} holds {tables} tables, which are not those of gotest_migrations as they are now",
+                hint="empty it, or leave gotest_migrations out to take it as it is",
+            )
+        baseline.apply(self._given)
+        self._life.execute(f"CREATE TABLE {_MARK} AS SELECT %s::text AS key", (baseline.key(),))
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """No other worker is in the database."""
+        self._lock(_TURN)
+        try:
+            yield
+        finally:
+            self._life.execute(_LOCK.format("pg_advisory_unlock"), (_TURN,))
+
+    def renew(self, maintenance: psycopg.Connection[Any]) -> None:
+        raise PostgresError(
+            f"database {self._given.dbname} is not ours alone, and cannot be made anew",
+            hint="--gotest-isolation=database or schema gives each worker its own",
+        )
+
+    def keep(self) -> None:
+        """It is what it is."""
+
+
+def _owner(name: str) -> str:
+    return name.removesuffix(_KEPT)
+
+
+def _like(prefix: str) -> str:
+    return prefix.replace("_", r"\_") + "%"
