@@ -35,6 +35,7 @@ from pytest_gotest.postgres._provider import (
     SETTINGS,
     SUPERUSER,
     TEMPLATE,
+    initdb_arguments,
     last,
 )
 from pytest_gotest.postgres._server import Server
@@ -110,7 +111,7 @@ class Clusters:
 
     @contextlib.contextmanager
     def _bare(self, programs: Binaries) -> Iterator[Path]:
-        with self._initdb(programs) as new, self._filled(programs, new, _equip) as data:
+        with self._initdb(programs) as new, self._filled(programs, new, _databases.equip) as data:
             yield data
 
     @contextlib.contextmanager
@@ -148,15 +149,9 @@ class Clusters:
 
     @contextlib.contextmanager
     def _initdb(self, programs: Binaries) -> Iterator[Path]:
-        locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         place = Place(self.base, self.account)
-        command = [
-            *(programs.initdb, f"--pgdata={place.data}", f"--username={SUPERUSER}"),
-            *("--auth-local=trust", "--auth-host=scram-sha-256", "--encoding=UTF8"),
-            *("--locale=C.UTF-8", *(locale if programs.version >= (17,) else ())),
-            *("--wal-segsize=4", "--no-sync", "--no-instructions"),
-            *(["--no-data-checksums"] if programs.version >= (18,) else []),
-        ]
+        where = [f"--pgdata={place.data}", f"--username={SUPERUSER}"]
+        command = [programs.initdb, *where, *initdb_arguments(programs.version)]
         try:
             place.data.mkdir(mode=0o700)
             if self.account is not None:
@@ -398,15 +393,6 @@ class Cluster:
             guard.stdout.close()
             guard.wait()
         self._place.leave()
-
-
-def _equip(server: Server) -> None:
-    """What the reset reads the log with, if it is there (contrib, since 15); not in the database of the tests."""
-    maintenance = replace(server, dbname=MAINTENANCE)
-    with _client.connect(maintenance.dsn()) as connection:
-        found = "SELECT FROM pg_available_extensions WHERE name = 'pg_walinspect'"
-        if connection.execute(found).fetchone() is not None:
-            connection.execute("CREATE EXTENSION pg_walinspect")
 
 
 class _PortTaken(Exception):

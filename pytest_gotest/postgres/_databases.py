@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from pytest_gotest.postgres import _client
+from pytest_gotest.postgres._provider import MAINTENANCE
+from pytest_gotest.postgres._server import Server
 
 if TYPE_CHECKING:
     import psycopg
+
+
+def equip(server: Server) -> None:
+    """What the reset reads the log with, if it is there (contrib, since 15); not in the database of the tests."""
+    maintenance = replace(server, dbname=MAINTENANCE)
+    with _client.connect(maintenance.dsn()) as connection:
+        found = "SELECT FROM pg_available_extensions WHERE name = 'pg_walinspect'"
+        if connection.execute(found).fetchone() is not None:
+            connection.execute("CREATE EXTENSION pg_walinspect")
 
 
 def create(connection: psycopg.Connection[Any], name: str) -> None:

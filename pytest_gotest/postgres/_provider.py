@@ -83,6 +83,17 @@ class Provider(Protocol):
         """One with ``baseline`` in it. Raises `PostgresError`."""
 
 
+def initdb_arguments(version: tuple[int, ...]) -> list[str]:
+    """The same database wherever it is made: encoding, locale, who is let in without a password."""
+    builtin = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    return [
+        *("--auth-local=trust", "--auth-host=scram-sha-256", "--encoding=UTF8"),
+        *("--locale=C.UTF-8", *(builtin if version >= (17,) else ())),
+        *("--wal-segsize=4", "--no-sync", "--no-instructions"),
+        *(["--no-data-checksums"] if version >= (18,) else []),
+    ]
+
+
 def last(text: str) -> str:
     """The end of a log."""
     return "\n".join(text.strip().splitlines()[-SHOWN:])

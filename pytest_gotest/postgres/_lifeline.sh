@@ -1,0 +1,93 @@
+# The first process of a container: a server that lives as long as our standard input is open.
+#
+#   sh -c THIS NAME SETTINGS COMMAND...
+#
+# COMMAND is the server. Its data are in $PGDATA; where that is not $KEPT, they are a copy of what is in $KEPT.
+# SETTINGS are lines for postgresql.conf, added when the server is shut down. Standard input is
+#
+#   begin VERIFIER   a server with the data as they are kept, and this password, as pg_authid has it, for its superuser
+#   end              shut it down cleanly
+#
+# and its end, however it comes, is the container's. Standard output tells `pytest-gotest: begun` and `... ended`.
+# For any /bin/sh, and the few programs that Alpine and Debian both have.
+set -u
+settings=$1
+shift
+
+# Two talk to us: standard input, until it says that it is gone, and who waits for a server.
+talk=/tmp/pytest-gotest.talk
+mkfifo "$talk"
+exec 3<>"$talk" 4<&0 </dev/null
+rm "$talk"
+{
+    cat <&4
+    echo gone
+} >&3 &
+
+fail() {
+    echo "pytest-gotest: $1" >&2
+    exit 1
+}
+
+# In memory, if four times as much is free there and no less than a gigabyte.
+copy() {
+    need=$(du -sk "$KEPT") && need=$((${need%%[!0-9]*} * 4))
+    [ "$need" -gt 1048576 ] || need=1048576
+    free=$(grep '^MemAvailable:' /proc/meminfo) && free=${free#*:} && free=${free%kB}
+    [ "$((free))" -gt "$need" ] || PGDATA=$DISK
+    rm -rf "$PGDATA"
+    cp -a "$KEPT" "$PGDATA" || fail "the data cannot be copied"
+}
+
+# The server that the official image runs while it prepares the data listens at no address.
+ready() {
+    grep -q '^\*$' "$PGDATA/postmaster.pid" && grep -q '^ready' "$PGDATA/postmaster.pid"
+} 2>/dev/null
+
+stop() {
+    read -r pid _ <"$PGDATA/postmaster.pid" && kill "-$1" "$pid"
+}
+
+# The number of the server that runs, of one that was told to end, and who waits for it.
+number=0 ending='' waiting=''
+
+begin() {
+    verifier=$1
+    shift
+    if [ "$number" != 0 ]; then
+        stop QUIT
+        wait "$waiting"
+    fi
+    number=$((number + 1))
+    [ "$PGDATA" = "$KEPT" ] || copy
+    export PGDATA POSTGRES_PASSWORD="$verifier"
+    {
+        "$@" 3>&- 4<&-
+        echo "ended $number" >&3
+    } &
+    waiting=$!
+    until ready; do
+        kill -0 "$waiting" 2>/dev/null || return
+        sleep 0.01
+    done
+    psql -X -q -U postgres -d postgres -c "ALTER ROLE postgres PASSWORD '$verifier'" ||
+        fail "the password cannot be set"
+    echo "pytest-gotest: begun"
+}
+
+while read -r word value <&3; do
+    case $word in
+    begin) begin "$value" "$@" ;;
+    end)
+        ending=$number
+        stop INT
+        ;;
+    ended)
+        [ "$value" = "$number" ] || continue
+        [ "$ending" = "$number" ] || fail "the server has ended"
+        printf '%s\n' "$settings" >>"$PGDATA/postgresql.conf"
+        echo "pytest-gotest: ended"
+        ;;
+    gone) exit ;;
+    esac
+done
