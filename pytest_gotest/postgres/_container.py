@@ -35,7 +35,7 @@ from pytest_gotest.postgres._provider import (
 from pytest_gotest.postgres._server import Server
 
 if TYPE_CHECKING:
-    import docker
+    import docker.models.containers
     from docker.models.images import Image
 
 LABEL = "pytest-gotest."
@@ -97,19 +97,27 @@ class Containers:
             f"{bare}-{baseline.key()}", lambda: self._filled(made, _EDIT, baseline.apply)
         )
 
+    def fetch(self) -> None:
+        """Have the image, and say so if that takes long. Raises `PostgresError`."""
+        self._image()
+
     def _image(self) -> Image:
         """As it is on the daemon's machine; fetched if it is not."""
         import docker
 
         images = self._daemon.client.images
-        with told(f"container: the image {self._name}"), contextlib.suppress(
-            docker.errors.ImageNotFound
+        with (
+            told(f"container: the image {self._name}"),
+            contextlib.suppress(docker.errors.ImageNotFound),
         ):
             return images.get(self._name)
-        with self._alone(), told(
-            f"container: the image {self._name} is not there and cannot be pulled",
-            f"`docker pull {self._name}` where there is a network, name another image by --gotest-postgres-image,"
-            " or take another server by --gotest-postgres",
+        with (
+            self._alone(),
+            told(
+                f"container: the image {self._name} is not there and cannot be pulled",
+                f"`docker pull {self._name}` where there is a network, name another image by --gotest-postgres-image,"
+                " or take another server by --gotest-postgres",
+            ),
         ):
             with contextlib.suppress(docker.errors.ImageNotFound):
                 return images.get(self._name)  # by who had the turn before us
@@ -117,7 +125,9 @@ class Containers:
             images.pull(self._name)
             return images.get(self._name)
 
-    def _kept(self, tag: str, make: Callable[[], contextlib.AbstractContextManager[Container]]) -> str:
+    def _kept(
+        self, tag: str, make: Callable[[], contextlib.AbstractContextManager[Container]]
+    ) -> str:
         """Have the image ``tag`` of ours, of the container that ``make`` gives: of all who want it at once one makes it."""
         name = f"{_REPOSITORY}:{tag}"
         if self._is_there(name):
@@ -146,15 +156,11 @@ class Containers:
             yield
 
     @contextlib.contextmanager
-    def _filled(
-        self, image: str, use: _Use, fill: Callable[[Server], None]
-    ) -> Iterator[Container]:
+    def _filled(self, image: str, use: _Use, fill: Callable[[Server], None]) -> Iterator[Container]:
         """One that has shut down, with what ``fill`` does as the template."""
         container = Container(self._daemon, image, self._name, use)
         try:
             fill(container.server())
-            with _client.connect(container.maintenance().dsn()) as connection:
-                _databases.keep(connection, DBNAME, TEMPLATE)
             container.shut_down()
             yield container
         finally:
@@ -181,6 +187,7 @@ class Container:
     """
 
     template = TEMPLATE
+    has_server = True
 
     def __init__(self, daemon: Daemon, image: str, source: str, use: _Use) -> None:
         self._daemon = daemon
@@ -189,8 +196,16 @@ class Container:
         self._verifier = _verifier(self._password)
         self.name = f"{_REPOSITORY}-{os.getpid()}-{secrets.token_hex(3)}"
         self.port = 0
-        with told(f"container {self.name} of {source} cannot be created"):
-            self._container = daemon.client.containers.create(image, **self._given(use))
+        self._image = image
+        self._use = use
+        self._has_kept = False
+        self._create()
+
+    def _create(self) -> None:
+        """With the port that it has, if it has one. Raises `PostgresError`."""
+        given = self._given(self._use)
+        with told(f"container {self.name} of {self._source} cannot be created"):
+            self._container = self._daemon.client.containers.create(self._image, **given)
         self._attached: Attached | None = None
         try:
             self._start()
@@ -206,7 +221,7 @@ class Container:
             "command": [use.settings, *use.command],
             "environment": {**use.environment, "PGDATA": use.data, "KEPT": _KEPT, "DISK": _DISK},
             "labels": _owner.ourselves().labels(LABEL),
-            "ports": {_PORT: (self._daemon.bind, None)},
+            "ports": {_PORT: (self._daemon.bind, self.port or None)},
             # A mount point would stay in the image, and keep the next one's mode from it.
             "tmpfs": {} if use.data == _KEPT else {_MEMORY: "mode=1777"},
             "shm_size": "1g",  # a limit; docker's own is too little for parallel queries
@@ -256,9 +271,13 @@ class Container:
         if not self._attached.heard(f"pytest-gotest: {answer}", _PATIENCE):
             raise self._failed(otherwise)
 
+    @property
+    def has_ended(self) -> bool:
+        return self._attached is None or self._attached.has_ended
+
     def server(self) -> Server:
         """How its database is reached by TCP. Raises `PostgresError` once the container has ended."""
-        if self._attached is None or self._attached.has_ended:
+        if self.has_ended:
             raise self._failed("is gone")
         return self._address(self.version, DBNAME)
 
@@ -281,11 +300,25 @@ class Container:
         return "" if self._attached is None else self._attached.log()
 
     def recopy(self) -> None:
-        """In the same container, from what its image has; by the same port and password."""
+        """From what its image has, in the same container if that lives; by the same port and password."""
+        if not self.has_ended:
+            self._begin()
+        elif self._has_kept:
+            raise self._failed("is gone, and the baseline was in it")
+        else:
+            self.stop()
+            self._create()
+
+    def keep(self) -> None:
+        self.shut_down()
+        self._tell("keep", "kept", "did not keep its data")
+        self._has_kept = True
         self._begin()
 
     def shut_down(self) -> None:
-        """So that an image can be made of it; the container stays until `stop`."""
+        """With the baseline in the template, so that an image can be made of it; the container stays until `stop`."""
+        with _client.connect(self.maintenance().dsn()) as connection:
+            _databases.keep(connection, DBNAME, TEMPLATE)
         self._tell("end", "ended", "did not shut down")
 
     def commit(self, tag: str) -> None:
@@ -344,9 +377,7 @@ def _remove(container: docker.models.containers.Container) -> None:
 
 def _initial(image: Image) -> _Use:
     """The image's own way to make its data, which may be more than initdb."""
-    variables = dict(
-        line.partition("=")[::2] for line in image.attrs["Config"].get("Env") or ()
-    )
+    variables = dict(line.partition("=")[::2] for line in image.attrs["Config"].get("Env") or ())
     major = int(variables.get("PG_MAJOR") or 0)
     settings = {"listen_addresses": "*", **SETTINGS}
     return _Use(

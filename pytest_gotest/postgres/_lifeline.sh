@@ -7,8 +7,10 @@
 #
 #   begin VERIFIER   a server with the data as they are kept, and this password, as pg_authid has it, for its superuser
 #   end              shut it down cleanly
+#   keep             the data that it left are those that are kept, from now on
 #
-# and its end, however it comes, is the container's. Standard output tells `pytest-gotest: begun` and `... ended`.
+# and its end, however it comes, is the container's. Standard output tells `pytest-gotest: begun`, `... ended` and
+# `... kept`.
 # For any /bin/sh, and the few programs that Alpine and Debian both have.
 set -u
 settings=$1
@@ -62,15 +64,15 @@ stop() {
     read -r pid _ <"$PGDATA/postmaster.pid" && kill "-$1" "$pid"
 }
 
-# The number of the server that runs, of one that was told to end, and who waits for it; whether its data are new.
+# The number of the last server, of one that was told to end, and who waits for it while it runs; whether data for
+# the next one are there: already now, while nobody has asked.
 number=0 ending='' waiting='' new=''
-# While nobody has asked for it yet.
 [ "$PGDATA" = "$KEPT" ] || { copy && new=1; }
 
 begin() {
     verifier=$1
     shift
-    if [ "$number" != 0 ]; then
+    if [ "$waiting" ]; then
         stop QUIT
         wait "$waiting"
     fi
@@ -102,8 +104,15 @@ while read -r word value <&3; do
     ended)
         [ "$value" = "$number" ] || continue
         [ "$ending" = "$number" ] || fail "the server has ended"
-        printf '%s\n' "$settings" >>"$PGDATA/postgresql.conf"
+        waiting=''
+        [ -z "$settings" ] || echo "$settings" >>"$PGDATA/postgresql.conf"
         echo "pytest-gotest: ended"
+        ;;
+    keep)
+        rm -rf "$PGDATA.kept"
+        mv "$PGDATA" "$PGDATA.kept" || fail "the data cannot be kept"
+        KEPT=$PGDATA.kept
+        echo "pytest-gotest: kept"
         ;;
     gone) exit ;;
     esac

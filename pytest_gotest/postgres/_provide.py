@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import sys
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
@@ -14,17 +15,28 @@ import pytest
 from pytest_gotest import _settings
 from pytest_gotest._errors import LeakWarning, PostgresError
 from pytest_gotest._restores import Counts
-from pytest_gotest.postgres import _baseline, _binaries, _client
+from pytest_gotest.postgres import _baseline, _binaries, _client, _daemon
 from pytest_gotest.postgres._cluster import Clusters
+from pytest_gotest.postgres._container import Containers
 from pytest_gotest.postgres._database import Database
 from pytest_gotest.postgres._keeper import Keeper
 from pytest_gotest.postgres._provider import Instance, Provider
 from pytest_gotest.postgres._server import Server
 
 
-def choose(wanted: str, cache_dir: Path, environ: Mapping[str, str]) -> Provider:
-    """``wanted``: auto, embedded or local. Raises `PostgresError` that lists what was tried and why each failed."""
+def choose(
+    wanted: str,
+    image: str,
+    cache_dir: Path,
+    environ: Mapping[str, str],
+    say: Callable[[str], None] = print,
+) -> Provider:
+    """``wanted``: auto, container, embedded or local. ``say`` tells the user what takes long.
+
+    Raises `PostgresError` that lists what was tried and why each failed.
+    """
     ways: dict[str, Callable[[], Provider]] = {
+        "container": lambda: _containers(image, cache_dir, say),
         "embedded": lambda: Clusters(_binaries.embedded(), cache_dir, environ),
         "local": lambda: Clusters(_binaries.local(environ), cache_dir, environ),
     }
@@ -39,18 +51,26 @@ def choose(wanted: str, cache_dir: Path, environ: Mapping[str, str]) -> Provider
     raise PostgresError("no PostgreSQL server can be had; tried\n" + "\n".join(tried))
 
 
+def _containers(image: str, cache_dir: Path, say: Callable[[str], None]) -> Provider:
+    containers = Containers(_daemon.connect(), image, cache_dir, say)
+    containers.fetch()
+    return containers
+
+
 class Postgres:
     """The server of this process. ``migrations`` are globs from ``root``."""
 
     def __init__(
         self,
         wanted: str,
+        image: str,
         migrations: tuple[str, ...],
         root: Path,
         cache_dir: Path,
         environ: Mapping[str, str],
+        say: Callable[[str], None],
     ) -> None:
-        self._choose = functools.partial(choose, wanted, cache_dir, environ)
+        self._choose = functools.partial(choose, wanted, image, cache_dir, environ, say)
         self._migrations = migrations
         self._root = root
         self._instance: Instance | None = None
@@ -83,7 +103,13 @@ def of(config: pytest.Config) -> Postgres:
     if _POSTGRES not in config.stash:
         settings = _settings.read(config)
         config.stash[_POSTGRES] = Postgres(
-            settings.postgres, settings.migrations, config.rootpath, settings.cache_dir, os.environ
+            settings.postgres,
+            settings.postgres_image,
+            settings.migrations,
+            config.rootpath,
+            settings.cache_dir,
+            os.environ,
+            functools.partial(_say, config),
         )
     return config.stash[_POSTGRES]
 
@@ -129,6 +155,13 @@ def counts(config: pytest.Config) -> Counts | None:
     """What restoring came to, if anything was to be restored."""
     postgres = config.stash.get(_POSTGRES, None)
     return None if postgres is None or postgres.keeper is None else postgres.keeper.counts
+
+
+def _say(config: pytest.Config, text: str) -> None:
+    """At once, and past the capture of what tests print."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    with contextlib.nullcontext() if capture is None else capture.global_and_fixture_disabled():
+        print(f"gotest: {text}", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

