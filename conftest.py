@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -46,6 +47,9 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in json.loads(answer.stdout).items():
             patch.setenv(name, value)
+        # A server is started in a container only by tests that say so.
+        patch.setenv("GOTEST_DOCKER_HOST", os.environ.get("DOCKER_HOST", ""))
+        patch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
         patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
         patch.setenv("XDG_CONFIG_HOME", str(home / "config"))
         yield

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import docker
 
 LOOPBACK = "127.0.0.1"
+_USUAL = "unix:///var/run/docker.sock"
 _ANSWER = 10  # seconds in which a daemon says who it is
 _PATIENCE = 600  # for what it is asked to do: an image may be large
 _KEPT = 1 << 20  # bytes of a container's output
@@ -45,8 +46,9 @@ def connect() -> Daemon:
     with _undisturbed():
         from testcontainers.core import docker_client
 
-        asked = docker_client.get_docker_host() or "its usual socket"
+        asked = docker_client.get_docker_host() or _USUAL
         with told(f"container: no daemon answers at {asked}", "start it, or set DOCKER_HOST"):
+            _knock(asked)
             found = docker_client.DockerClient(timeout=_ANSWER)
             found.client.ping()
         host = found.host()
@@ -90,6 +92,13 @@ def _undisturbed() -> Iterator[None]:
         os.environ.pop("DOCKER_HOST", None)
         if before is not None:
             os.environ["DOCKER_HOST"] = before
+
+
+def _knock(asked: str) -> None:
+    """Raises OSError where nobody listens: docker's own client leaves a socket open then, of which Python warns."""
+    if asked.startswith("unix:"):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(asked.removeprefix("unix:").removeprefix("//"))
 
 
 def _is_with_us(client: docker.DockerClient) -> bool:
