@@ -121,6 +121,24 @@ OPTIONS = (
         metavar="GLOB",
     ),
     Option(
+        "migrate-command",
+        "text",
+        "A command that makes it, run after these without a shell; {url} and the like are filled in.",
+        metavar="COMMAND",
+    ),
+    Option(
+        "migrate-inputs",
+        "list",
+        "All that the command reads; without it, the command runs in each session anew.",
+        metavar="GLOB",
+    ),
+    Option(
+        "seed",
+        "list",
+        "Files of rows that it holds besides: .sql, .csv, .json, .yaml.",
+        metavar="GLOB",
+    ),
+    Option(
         "reset",
         "choice",
         "How its database is put back to that: by what was touched, or in a simpler way.",

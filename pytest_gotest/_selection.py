@@ -61,7 +61,7 @@ def select(
         beyond=_Beyond(),
         harmless=harmless,
     )
-    python = _Python(config, change, harmless, settings.migrations)
+    python = _Python(config, change, harmless, settings)
     named = _named(packages.values(), change.paths, settings)
     why: dict[str, Reached] = {}
     for item in items:
@@ -218,7 +218,7 @@ class _Python:
         config: pytest.Config,
         change: Change,
         harmless: Callable[[Path], bool],
-        migrations: Collection[str],
+        given: Settings,
     ) -> None:
         self._changed, self._ignored = dict.fromkeys(change.paths), change.ignored
         self._top = change.top
@@ -240,8 +240,12 @@ class _Python:
             Path(os.path.realpath(config.rootpath / name)) for name in _SETTINGS[: last + 1]
         }
         settings |= {Path(os.path.realpath(config.inipath))} if config.inipath else set()
-        is_migration = _matcher([f"/{pattern}" for pattern in migrations], config.rootpath)
-        self._migration = next((path for path in self._changed if is_migration(path)), None)
+        made_of = (*given.migrations, *given.migrate_inputs, *given.seed)
+        is_named = _matcher([f"/{pattern}" for pattern in made_of], config.rootpath)
+        read = [path for path in self._changed if is_named(path)]
+        if given.migrate_command and not given.migrate_inputs:
+            read += self._loose  # nobody says what it reads
+        self._baseline = next(iter(read), None)
         self._everything: Reached | None = None
         for path in self._changed:
             if path in settings:
@@ -262,8 +266,8 @@ class _Python:
     def reaches(self, item: GoItem) -> Reached | None:
         if self._everything is not None:
             return self._everything
-        if self._migration is not None and "gotest_postgres" in item.fixturenames:
-            return Reached(self._migration, "a migration")
+        if self._baseline is not None and "gotest_postgres" in item.fixturenames:
+            return Reached(self._baseline, "the database's baseline is made of it")
         # By both names, if it is behind a link: pytest takes the conftest files above the one it was asked for.
         for directory in {item.path.parent, Path(os.path.realpath(item.path.parent))}:
             if directory not in self._below:

@@ -40,6 +40,9 @@ class Settings:
     postgres_image: str = POSTGRES_IMAGE
     postgres_env: tuple[tuple[str, str], ...] = ()  # name and template
     migrations: tuple[str, ...] = ()
+    migrate_command: str = ""
+    migrate_inputs: tuple[str, ...] = ()
+    seed: tuple[str, ...] = ()
     reset: str = "auto"
     timeline: Path | None = None
     cache_dir: Path = Path()
@@ -95,6 +98,9 @@ def read(config: pytest.Config) -> Settings:
         postgres_image=got["postgres-image"],
         postgres_env=_postgres_env(got["postgres-env"], by_name["postgres-env"]),
         migrations=tuple(got["migrations"]),
+        migrate_command=_migrate_command(got["migrate-command"], by_name["migrate-command"]),
+        migrate_inputs=tuple(got["migrate-inputs"]),
+        seed=tuple(got["seed"]),
         reset=got["reset"],
         timeline=_timeline(got["timeline"], by_name["timeline"], config.invocation_params.dir),
         cache_dir=_cache_dir(got["cache-dir"], config.rootpath),
@@ -147,6 +153,17 @@ def _postgres_env(given: Sequence[str], option: Option) -> tuple[tuple[str, str]
             ) from None
         found[name] = template.strip()
     return tuple(found.items())
+
+
+def _migrate_command(given: str, option: Option) -> str:
+    if given:
+        from pytest_gotest.postgres import _command
+
+        try:
+            _command.check(given)
+        except ValueError as error:
+            raise _usage(option, given, f"a command, quoted as in a shell ({error})") from None
+    return given
 
 
 def _positive_int(text: str) -> int:

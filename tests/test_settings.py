@@ -54,6 +54,14 @@ def test_defaults_are_those_of_the_table(pytester: pytest.Pytester) -> None:
         ("--gotest-bench=.", "gotest_bench = .", "bench", "."),
         ("--gotest-engine=gotest", "gotest_engine = gotest", "engine", "gotest"),
         ("--gotest-cache-limit=2G", "gotest_cache_limit = 2G", "cache_limit", 2 << 30),
+        (
+            "--gotest-migrate-command=m {url}",
+            "gotest_migrate_command = m {url}",
+            "migrate_command",
+            "m {url}",
+        ),
+        ("--gotest-migrate-inputs=a", "gotest_migrate_inputs = a", "migrate_inputs", ("a",)),
+        ("--gotest-seed=a.csv", "gotest_seed = a.csv", "seed", ("a.csv",)),
         ("--gotest-cache-limit=off", "gotest_cache_limit = off", "cache_limit", None),
     ],
 )
@@ -114,6 +122,12 @@ def test_a_size_has_a_unit(pytester: pytest.Pytester, size: str, number: int) ->
         ("--gotest-cache-limit=1e3G", "off or a size"),
         ("--gotest-build-arg=-run=X", "another option does"),
         ("--gotest-build-arg='open", "quoted as in a shell"),
+        (
+            "--gotest-migrate-command='open",
+            "a command, quoted as in a shell (No closing quotation)",
+        ),
+        ("--gotest-migrate-command=  ", "a command, quoted as in a shell (it is empty)"),
+        ("--gotest-migrate-command=up {uri}", "{uri} is none of {url}"),
     ],
 )
 def test_a_wrong_value_names_the_option_and_what_it_takes(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,11 @@ _VARIABLES = re.compile(
 def hide() -> dict[str, str]:
     """Take the user's PG* variables out of this process's environment; returns them."""
     return {name: os.environ.pop(name) for name in list(os.environ) if _VARIABLES.fullmatch(name)}
+
+
+def without_own(environ: Mapping[str, str]) -> dict[str, str]:
+    """The same for another process."""
+    return {name: value for name, value in environ.items() if not _VARIABLES.fullmatch(name)}
 
 
 def connect(dsn: str) -> psycopg.Connection[Any]:

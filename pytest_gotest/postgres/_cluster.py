@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 _PATIENCE = 60  # seconds for a start, on a machine that is busy
 _PORTS = 20  # tried, for somebody else may take one that was free
+_RUN = "run-"  # in the name of what is of use to one session only
 _VERSION = 3  # of what is made here; part of the key
 
 
@@ -105,7 +106,9 @@ class Clusters:
         if baseline.is_empty:
             return bare
         self._used(bare)
-        made = self._cache / f"{bare.name}-{baseline.key()}"
+        made = self._cache / f"{bare.name}-{'' if baseline.lasts else _RUN}{baseline.key()}"
+        if not baseline.lasts:
+            _places.hold(made.with_suffix(".used"))
         self._kept(made, lambda: self._filled(programs, bare, baseline.apply))
         return made
 
@@ -132,9 +135,10 @@ class Clusters:
         with contextlib.suppress(OSError):
             os.utime(template)
             for other in self._cache.iterdir():
-                if other.is_dir() and other.stat().st_mtime < time.time() - OLD:
+                if other.is_dir() and _is_done_with(other):
                     shutil.rmtree(other, ignore_errors=True)
-                    other.with_suffix(".lock").unlink(missing_ok=True)
+                    for beside in (".lock", ".used"):
+                        other.with_suffix(beside).unlink(missing_ok=True)
 
     def _kept(self, template: Path, make: Callable[[], AbstractContextManager[Path]]) -> None:
         """Have ``template``, a copy of what ``make`` gives: of all who want it at once one makes it."""
@@ -393,6 +397,12 @@ class Cluster:
             guard.stdout.close()
             guard.wait()
         self._place.leave()
+
+
+def _is_done_with(template: Path) -> bool:
+    if f"-{_RUN}" in template.name:
+        return not _places.is_held(template.with_suffix(".used"))
+    return template.stat().st_mtime < time.time() - OLD
 
 
 class _PortTaken(Exception):

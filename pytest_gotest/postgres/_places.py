@@ -132,3 +132,33 @@ def all_in(base: Path) -> Iterator[Path]:
         for entry in entries:
             if entry.name.startswith("s-") and entry.is_dir(follow_symlinks=False):
                 yield Path(entry.path)
+
+
+_HELD: dict[Path, int] = {}
+
+
+def hold(path: Path) -> None:
+    """Until this process ends, `is_held` of this file says so, to others as well."""
+    if path in _HELD or os.name != "posix":
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(held, fcntl.LOCK_SH)
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.fstat(held), os.stat(path)):
+                _HELD[path] = held
+                return
+        os.close(held)  # who cleaned up was quicker
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process lives that called `hold`."""
+    if path in _HELD or os.name != "posix":
+        return True
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False

@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from pytest_gotest import _settings
+from pytest_gotest import _compat, _settings
 from pytest_gotest._errors import LeakWarning, PostgresError
 from pytest_gotest._restores import Counts
+from pytest_gotest._settings import Settings
 from pytest_gotest.postgres import _baseline, _binaries, _client, _daemon
+from pytest_gotest.postgres._baseline import Baseline
 from pytest_gotest.postgres._cluster import Clusters
+from pytest_gotest.postgres._command import Command
 from pytest_gotest.postgres._container import Containers
 from pytest_gotest.postgres._database import Database
 from pytest_gotest.postgres._keeper import Keeper
@@ -58,21 +61,11 @@ def _containers(image: str, cache_dir: Path, say: Callable[[str], None]) -> Prov
 
 
 class Postgres:
-    """The server of this process. ``migrations`` are globs from ``root``."""
+    """The server of this process; ``baseline`` is asked what is in it when it starts."""
 
-    def __init__(
-        self,
-        wanted: str,
-        image: str,
-        migrations: tuple[str, ...],
-        root: Path,
-        cache_dir: Path,
-        environ: Mapping[str, str],
-        say: Callable[[str], None],
-    ) -> None:
-        self._choose = functools.partial(choose, wanted, image, cache_dir, environ, say)
-        self._migrations = migrations
-        self._root = root
+    def __init__(self, choose: Callable[[], Provider], baseline: Callable[[], Baseline]) -> None:
+        self._choose = choose
+        self._baseline = baseline
         self._instance: Instance | None = None
         self.keeper: Keeper | None = None
 
@@ -84,8 +77,7 @@ class Postgres:
     def instance(self) -> Instance:
         """It is running from now on. Raises `PostgresError`."""
         if self._instance is None:
-            baseline = _baseline.find(self._migrations, self._root)
-            self._instance = self._choose().start(baseline)
+            self._instance = self._choose().start(self._baseline())
         return self._instance
 
     def stop(self) -> None:
@@ -103,15 +95,41 @@ def of(config: pytest.Config) -> Postgres:
     if _POSTGRES not in config.stash:
         settings = _settings.read(config)
         config.stash[_POSTGRES] = Postgres(
-            settings.postgres,
-            settings.postgres_image,
-            settings.migrations,
-            config.rootpath,
-            settings.cache_dir,
-            os.environ,
-            functools.partial(_say, config),
+            functools.partial(
+                choose,
+                settings.postgres,
+                settings.postgres_image,
+                settings.cache_dir,
+                os.environ,
+                functools.partial(_say, config),
+            ),
+            functools.partial(_baseline_of, settings, config),
         )
     return config.stash[_POSTGRES]
+
+
+def _baseline_of(settings: Settings, config: pytest.Config) -> Baseline:
+    root, command = config.rootpath, None
+    if settings.migrate_command:
+        command = Command(
+            settings.migrate_command,
+            root,
+            os.environ,
+            settings.migrate_inputs,
+            _run_id(config),
+            functools.partial(_compat.write_line, config),
+        )
+    return Baseline(_baseline.migrations(settings.migrations, root), command)
+
+
+def _run_id(config: pytest.Config) -> str:
+    """One for all workers, and never the same again."""
+    hooks = config.pluginmanager.get_plugin("gotest-hooks")
+    if hooks is not None:
+        return str(hooks.go.run_id)
+    # Without Go tests there is xdist's, which a user may give twice: by --testrunuid.
+    told = getattr(config, "workerinput", None)
+    return f"{told['testrunuid']}-{os.getppid()}" if told else os.urandom(8).hex()
 
 
 def for_session(config: pytest.Config) -> Server:

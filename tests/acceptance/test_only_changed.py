@@ -427,6 +427,21 @@ def test_a_migration(tmp_path: Path) -> None:
     assert repository.ran() == {STORE, API}
 
 
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [("gotest_migrate_inputs = tool/db\n", {TOOL}), ("", {STORE, API, TOOL})],
+    ids=["named", "unknown"],
+)
+def test_what_a_migrating_command_reads(tmp_path: Path, inputs: str, expected: set[str]) -> None:
+    ini = f"[pytest]\ngotest_postgres_env = A={{url}}\ngotest_migrate_command = true\n{inputs}"
+    repository = Repository(tmp_path, {**MODULE, "pytest.ini": ini, "tool/db/1": "a"})
+    repository.write("tool/db/1", "b")
+    assert repository.ran() == {STORE, API, TOOL}
+    repository.git("checkout", "-q", ".")
+    repository.write("tool/else", "new")
+    assert repository.ran() == expected
+
+
 def test_names_that_are_no_text(tmp_path: Path) -> None:
     repository = Repository(tmp_path, MODULE)
     odd = os.fsdecode(b"caf\xe9.txt")

@@ -292,14 +292,6 @@ def test_a_migration_that_fails_names_file_and_line(
             start(broken)
 
 
-def test_a_migration_with_a_transaction_of_its_own(
-    start: Start, files: Callable[..., Baseline]
-) -> None:
-    text = "BEGIN;\nCREATE TABLE t (x int);\nCOMMIT;\nVACUUM;"
-    with pytest.raises(PostgresError, match=r"0\.sql.*VACUUM cannot run inside a transaction"):
-        start(files(text))
-
-
 def test_a_migration_that_cannot_be_read(start: Start, tmp_path: Path) -> None:
     with pytest.raises(PostgresError, match=r"gone\.sql cannot be read: No such file"):
         start(Baseline((tmp_path / "gone.sql",)))
