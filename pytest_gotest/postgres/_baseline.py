@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_gotest._errors import PostgresError
-from pytest_gotest.postgres import _client, _migrations, _script
+from pytest_gotest.postgres import _client, _inputs, _load, _migrations, _rows, _script
 from pytest_gotest.postgres._command import Command
 from pytest_gotest.postgres._server import Server
 
@@ -19,14 +17,15 @@ _VERSION = 2  # of how files are read; part of the key
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """``files`` of SQL in the order in which they are run, then ``command``."""
+    """``files`` of SQL in the order in which they are run, then ``command``, then the rows of ``seeds``."""
 
     files: tuple[Path, ...] = ()
     command: Command | None = None
+    seeds: tuple[Path, ...] = ()
 
     @property
     def is_empty(self) -> bool:
-        return not self.files and self.command is None
+        return self == Baseline()
 
     @property
     def lasts(self) -> bool:
@@ -34,58 +33,49 @@ class Baseline:
         return self.command is None or self.command.lasts
 
     def key(self) -> str:
-        """Of the content and the order, and of nothing else. Raises `PostgresError`."""
+        """Of the content and the order, and of nothing else but the names of seeds. Raises `PostgresError`."""
         sha = hashlib.sha256(b"%d" % _VERSION)
         for file in self.files:
-            sha.update(hashlib.sha256(_read(file)).digest())
+            sha.update(hashlib.sha256(_inputs.content(file)).digest())
         if self.command is not None:
             sha.update(self.command.key().encode())
+        for file in self.seeds:
+            sha.update(f"\0{file.name}\0".encode("utf-8", "surrogateescape"))
+            sha.update(hashlib.sha256(_inputs.content(file)).digest())
         return sha.hexdigest()[:16]
 
     def apply(self, server: Server) -> None:
         """Raises `PostgresError` that names the file, the line and what the server said."""
         with _client.connect(server.dsn()) as connection:
             for file in self.files:
-                _script.run(connection, file, text_of(file))
+                _script.run(connection, file, _inputs.text(file))
         if self.command is not None:
             self.command.apply(server)
+        with _client.connect(server.dsn()) as connection:
+            _load.files(connection, self.seeds)
 
 
 def migrations(patterns: Iterable[str], root: Path) -> tuple[Path, ...]:
     """The files that are run, each pattern's in their order. Raises `PostgresError` if one matches nothing."""
     files: dict[Path, None] = {}
     for pattern in patterns:
-        found = _migrations.in_order(matching("gotest_migrations", pattern, root))
+        found = _migrations.in_order(_inputs.files("gotest_migrations", pattern, root))
         ordered = [Path(path) for path in found]
         if not ordered:
             raise PostgresError(f"gotest_migrations: {pattern} is only what undoes migrations")
-        first = _migrations.since_checkpoint([text_of(path) for path in ordered])
+        first = _migrations.since_checkpoint([_inputs.text(path) for path in ordered])
         files |= dict.fromkeys(ordered[first:])
     return tuple(files)
 
 
-def matching(option: str, pattern: str, root: Path) -> list[Path]:
-    """Files. Raises `PostgresError` if there is none."""
-    found = glob.glob(os.path.join(root, pattern), recursive=True)
-    files = [Path(path) for path in sorted(found) if os.path.isfile(path)]
-    if not files:
-        raise PostgresError(
-            f"{option}: nothing matches {pattern} in {root}",
-            hint="paths count from pytest's root directory, and ** is any directories",
-        )
-    return files
-
-
-def text_of(file: Path) -> str:
-    """Without the mark that some editors put first."""
-    try:
-        return _read(file).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise PostgresError(f"{file} is not UTF-8: {error}") from error
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise PostgresError(f"{file} cannot be read: {error.strerror}") from error
+def seeds(patterns: Iterable[str], root: Path) -> tuple[Path, ...]:
+    """The same for files of rows."""
+    files: dict[Path, None] = {}
+    for pattern in patterns:
+        found = _inputs.files("gotest_seed", pattern, root)
+        files |= dict.fromkeys(sorted(found, key=_migrations.natural))
+    for file in files:
+        if file.suffix not in (".sql", *_rows.SUFFIXES):
+            known = ", ".join((".sql", *_rows.SUFFIXES))
+            raise PostgresError(f"gotest_seed: {file} ends in none of {known}")
+    return tuple(files)

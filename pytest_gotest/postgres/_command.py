@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
 import shlex
@@ -15,7 +14,7 @@ from urllib.parse import quote
 
 from pytest_gotest._errors import PostgresError, ProcessError
 from pytest_gotest._process import Child
-from pytest_gotest.postgres import _client, _server
+from pytest_gotest.postgres import _client, _inputs, _server
 from pytest_gotest.postgres._server import Server
 
 _PATIENCE = 10  # seconds until it is said again that it still runs
@@ -48,18 +47,12 @@ class Command:
             sha.update(self.run_id.encode())
         for name, file in self._read():
             sha.update(f"\0{name}\0".encode("utf-8", "surrogateescape"))
-            sha.update(hashlib.sha256(file.read_bytes()).digest())
+            sha.update(hashlib.sha256(_inputs.content(file)).digest())
         return sha.hexdigest()
 
     def _read(self) -> Iterator[tuple[str, Path]]:
         for pattern in self.inputs:
-            found = sorted(glob.glob(str(self.root / pattern), recursive=True))
-            if not found:
-                raise PostgresError(
-                    f"gotest_migrate_inputs: nothing matches {pattern} in {self.root}",
-                    hint="paths count from pytest's root directory, and ** is any directories",
-                )
-            for path in _files(map(Path, found)):
+            for path in _files(_inputs.matching("gotest_migrate_inputs", pattern, self.root)):
                 yield os.path.relpath(path, self.root), path
 
     def apply(self, server: Server) -> None:

@@ -111,7 +111,7 @@ def in_order(paths: Iterable[PurePath]) -> list[PurePath]:
     def place(path: PurePath) -> tuple[int, Any, Any]:
         name = flyway.get(path)
         if name is None:
-            return 0, [_natural(part) for part in path.parts], str(path)
+            return 0, *natural(path)
         if name["kind"] == "R":
             return 2, name["words"], str(path)
         return 1, _version(name), str(path)
@@ -132,6 +132,11 @@ def _version(name: re.Match[str]) -> tuple[int, ...]:
     return tuple(parts)
 
 
-def _natural(name: str) -> list[str | int]:
+def natural(path: PurePath) -> tuple[Any, str]:
+    """To sort by: numbers in names as numbers."""
+    return [_numbers(part) for part in path.parts], str(path)
+
+
+def _numbers(name: str) -> list[str | int]:
     """Text and numbers in turn, so that each meets its like."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]

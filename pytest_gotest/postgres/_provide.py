@@ -119,7 +119,11 @@ def _baseline_of(settings: Settings, config: pytest.Config) -> Baseline:
             _run_id(config),
             functools.partial(_compat.write_line, config),
         )
-    return Baseline(_baseline.migrations(settings.migrations, root), command)
+    return Baseline(
+        _baseline.migrations(settings.migrations, root),
+        command,
+        _baseline.seeds(settings.seed, root),
+    )
 
 
 def _run_id(config: pytest.Config) -> str:
