@@ -48,8 +48,6 @@ def load(connection: Connection, sources: Iterable[Source]) -> None:
         with _deferred(connection, late, sources):
             for source in sorted(sources, key=lambda one: place[tables[one.table].oid]):
                 _put(connection, source, tables[source.table], sources)
-        for source in sources:
-            _move_sequences(connection, tables[source.table], source.columns)
 
 
 def insert(
@@ -60,9 +58,7 @@ def insert(
     with _whole(connection, [source]):
         known = _table(connection, table)
         _check_columns(source, known)
-        made = _put_rows(connection, source, known, [source])
-        _move_sequences(connection, known, source.columns)
-    return made
+        return _put_rows(connection, source, known, [source])
 
 
 @contextmanager
@@ -82,11 +78,15 @@ def _whole(connection: Connection, sources: Sequence[Source]) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """``parts`` are schema and name, or the name alone; ``columns`` have types as SQL writes them."""
+    """``parts`` are schema and name, or the name alone; ``columns`` have types as SQL writes them.
+
+    ``numbered`` are those that may take their value from a sequence.
+    """
 
     parts: tuple[str, ...]
     oid: int
     columns: Mapping[str, str]
+    numbered: frozenset[str]
 
     @property
     def identifier(self) -> sql.Identifier:
@@ -105,7 +105,7 @@ def _table(connection: Connection, name: str) -> Table:
     quoted = sql.Identifier(*parts).as_string(connection)
     columns = connection.execute(
         """
-        SELECT attrelid, attname, format_type(atttypid, atttypmod) FROM pg_attribute
+        SELECT attrelid, attname, format_type(atttypid, atttypmod), atthasdef OR attidentity <> '' FROM pg_attribute
         WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum
         """,
         (quoted,),
@@ -118,7 +118,9 @@ def _table(connection: Connection, name: str) -> Table:
         raise PostgresError(
             f"there is no table {name} to put rows into (there are {there[0] or 'none'})"
         )
-    return Table(parts, columns[0][0], {column: type_ for _, column, type_ in columns})
+    types = {column: type_ for _, column, type_, _ in columns}
+    numbered = frozenset(column for _, column, _, has_default in columns if has_default)
+    return Table(parts, columns[0][0], types, numbered)
 
 
 def _check_columns(source: Source, table: Table) -> None:
@@ -249,6 +251,7 @@ def _copy(connection: Connection, sheet: Sheet, table: Table, sources: Sequence[
             _blame(error, sources, sheet)
         column = found["column"] or error.diag.column_name
         raise _refused(f"{sheet.file}:{found['line']}", table, column, error) from error
+    _move_sequences(connection, table, sheet.columns)
 
 
 _COPY_PLACE = re.compile(r'^COPY .*, line (?P<line>\d+)(?:, column "?(?P<column>[^":]+)"?)?', re.M)
@@ -269,6 +272,7 @@ def _put_rows(
         except psycopg.Error as error:
             _try_each(connection, table, columns, some)
             _blame(error, sources, rows)
+        _move_sequences(connection, table, columns)
     return made
 
 
@@ -340,12 +344,15 @@ def _misfit(connection: Connection, table: Table, row: Row) -> str | None:
 
 
 def _move_sequences(connection: Connection, table: Table, given: Iterable[str]) -> None:
-    """Behind what was inserted: those that a column owns or takes its default from, where that was given."""
+    """Behind what was inserted: those that a column owns or takes its default from, where that was given.
+
+    At once, for the next rows may leave it out.
+    """
     from psycopg import sql
 
-    for column, schema, name, step in connection.execute(
-        _SEQUENCES, (table.oid, list(given))
-    ).fetchall():
+    columns = [column for column in given if column in table.numbered]
+    found = connection.execute(_SEQUENCES, (table.oid, columns)).fetchall() if columns else []
+    for column, schema, name, step in found:
         extreme, beyond = ("max", ">") if step > 0 else ("min", "<")
         connection.execute(
             sql.SQL(

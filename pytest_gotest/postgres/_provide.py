@@ -191,4 +191,5 @@ def _told() -> Iterator[None]:
     try:
         yield
     except PostgresError as error:
-        pytest.fail(str(error), pytrace=False)
+        # Without what led to it: the message says all that the server or a tool said.
+        raise pytest.fail.Exception(str(error), pytrace=False) from None

@@ -101,8 +101,14 @@ def test_sequences_are_behind_what_was_inserted(connection: Connection, seed: Se
     seed({"x.yaml": "teams: [{id: 5, name: a}, {name: b, id: 3}]\ncounted: [{a: -7, b: 2}]"})
     assert rows(connection, "INSERT INTO teams (name) VALUES ('c') RETURNING id") == [(6,)]
     assert rows(connection, "INSERT INTO counted DEFAULT VALUES RETURNING *") == [(-8, 41)]
-    seed({"y.yaml": "teams: [{name: d}]"})
-    assert rows(connection, "INSERT INTO teams (name) VALUES ('e') RETURNING id") == [(8,)]
+    seed(
+        {
+            "1_teams.csv": "id,name\n20,d\n",
+            "y.yaml": "teams: [{name: e}, {id: 30, name: f}, {name: g}]",
+        }
+    )
+    made = rows(connection, "SELECT id FROM teams WHERE id > 6 ORDER BY id")
+    assert made == [(20,), (21,), (30,), (31,)]
 
 
 def test_tables_that_refer_to_each_other(connection: Connection, seed: Seed) -> None:
