@@ -14,6 +14,7 @@ SUBTESTS = ("auto", "all", "failed", "none")
 ENGINES = ("binary", "gotest")
 POSTGRES = ("auto", "container", "embedded", "local")
 POSTGRES_IMAGE = "postgres:18-alpine"
+ISOLATION = ("auto", "server", "database", "schema", "shared")
 RESET = ("auto", "truncate", "transaction", "template", "none")
 
 Kind = Literal["flag", "list", "text", "choice", "optional"]

@@ -36,6 +36,7 @@ from pytest_gotest.postgres._server import Server
 
 if TYPE_CHECKING:
     import docker.models.containers
+    import psycopg
     from docker.models.images import Image
 
 LABEL = "pytest-gotest."
@@ -186,8 +187,8 @@ class Container:
     ``source`` is what the user calls the image.
     """
 
-    template = TEMPLATE
-    has_server = True
+    has_server = is_mighty = True
+    schema = None
 
     def __init__(self, daemon: Daemon, image: str, source: str, use: _Use) -> None:
         self._daemon = daemon
@@ -294,6 +295,12 @@ class Container:
             server_version=version,
             provider="container",
         )
+
+    def is_up(self) -> bool:
+        return not self.has_ended
+
+    def renew(self, maintenance: psycopg.Connection[Any]) -> None:
+        _databases.renew(maintenance, TEMPLATE, DBNAME)
 
     def log(self) -> str:
         """What it printed lately."""
