@@ -101,7 +101,7 @@ class GoHooks:
         if settings.engine != "binary":
             words.append("engine go test -json")
         lines = ["gotest: " + ", ".join(words)]
-        if settings.postgres_env:
+        if settings.postgres_env and settings.postgres != "off":
             lines.append(f"gotest: {self._postgres()}")
         return lines
 

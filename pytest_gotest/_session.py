@@ -84,9 +84,13 @@ class GoSession:
             self.echo = _print
 
     @property
+    def _uses_postgres(self) -> bool:
+        return bool(self.settings.postgres_env) and self.settings.postgres != "off"
+
+    @property
     def fixtures(self) -> tuple[str, ...]:
         """Those that every Go test uses besides its own."""
-        return ("gotest_postgres", "_gotest_keeper") if self.settings.postgres_env else ()
+        return ("gotest_postgres", "_gotest_keeper") if self._uses_postgres else ()
 
     def process_env(self, env: Mapping[str, str], server: Server | None) -> Mapping[str, str]:
         """What a package's process gets from the fixtures: ``env`` is the project's own word and counts more."""
@@ -268,7 +272,7 @@ class GoSession:
             # Workers are what runs beside each other, and GOMAXPROCS is one's whole share.
             jobs=1 if self.told.get("workers", 1) > 1 else self._share,
             ahead=ahead,
-            before=self._reset_database if self.settings.postgres_env else None,
+            before=self._reset_database if self._uses_postgres else None,
             bundle=self.settings.engine == "gotest",
             echo=self.echo,
             recorder=self.recorder,
@@ -381,6 +385,8 @@ class GoSession:
             problems = self.replayed.take_problems(item.test.package)
         elif self.runner is not None:
             problems = self.runner.finish(item.test.package)
+            if self.keeper is not None:
+                self.keeper.leave(item.test.package)
         if problems:
             raise BuildError(f"{item.test.package}: " + "\n".join(problems))
 

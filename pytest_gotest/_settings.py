@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pytest_gotest._options import OPTIONS, POSTGRES_IMAGE, Option
+from pytest_gotest._options import OPTIONS, POSTGRES, POSTGRES_IMAGE, Option
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Settings:
     changed: str | None = None  # since which commit; empty is the default branch's
     changed_ignore: tuple[str, ...] = ()
     postgres: str = "auto"
+    isolation: str = "auto"
     postgres_image: str = POSTGRES_IMAGE
     postgres_env: tuple[tuple[str, str], ...] = ()  # name and template
     migrations: tuple[str, ...] = ()
@@ -94,7 +95,8 @@ def read(config: pytest.Config) -> Settings:
         replay=got["replay"],
         changed=got["changed"],
         changed_ignore=tuple(got["changed-ignore"]),
-        postgres=got["postgres"],
+        postgres=parsed("postgres", _postgres, "one of " + ", ".join(POSTGRES) + ", or a URL"),
+        isolation=got["isolation"],
         postgres_image=got["postgres-image"],
         postgres_env=_postgres_env(got["postgres-env"], by_name["postgres-env"]),
         migrations=tuple(got["migrations"]),
@@ -134,6 +136,12 @@ def _words(given: Sequence[str], option: Option) -> tuple[str, ...]:
                 option, word, "flags of go build; pytest or another option does what this one does"
             )
     return tuple(words)
+
+
+def _postgres(text: str) -> str:
+    if text not in POSTGRES and not text.startswith(("postgresql://", "postgres://")):
+        raise ValueError
+    return text
 
 
 def _postgres_env(given: Sequence[str], option: Option) -> tuple[tuple[str, str], ...]:

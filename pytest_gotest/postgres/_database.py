@@ -72,7 +72,7 @@ class Database:
     def restore(self) -> None:
         """Back to the baseline now, in the middle of a test; a connection with an open transaction is ended."""
         self._release()
-        self._keeper.begin("")
+        self._keeper.restore()
 
     def snapshot(self, *, schema: bool = False) -> Snapshot:
         """The state of now, to come back to: by `restore`, or at the end of a ``with`` block.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 
@@ -10,6 +11,7 @@ from pytest_gotest.postgres import _reset
 from pytest_gotest.postgres._provider import Instance
 from pytest_gotest.postgres._recorded import Restored
 from pytest_gotest.postgres._server import Server
+from pytest_gotest.postgres._shared import Whole
 
 _RENEWED = {"clone": "a new database", "recopy": "a new server"}
 
@@ -24,7 +26,9 @@ class Keeper:
         self._lock = threading.RLock()  # the process of a package is started in a thread of its own
         # A rolled back transaction leaves sequences moved, and others connect without one.
         self._reset = _reset.of("auto" if way == "transaction" else way, instance)
-        self._user = ""
+        self._last = ""
+        self._users: set[str] = set()  # a test of Go has its package around it
+        self._turn = contextlib.ExitStack()
 
     @property
     def server(self) -> Server:
@@ -33,19 +37,44 @@ class Keeper:
     def begin(self, user: str) -> None:
         """At the baseline for ``user``, a test's node id or a package; what is not yet as it was is the last one's.
 
-        Raises `PostgresError`.
+        Waits for its turn where workers share the database. Raises `PostgresError`.
         """
         with self._lock:
-            self._restore(self._user)
-            self._user = user
+            if not self._users and isinstance(self.instance, Whole):
+                self._turn.enter_context(self.instance.turn())
+            self._users.add(user)
+            self._restore(self._last)
+            self._last = user
 
-    def end(self) -> Restored:
-        """Back to the baseline; what it took is that of whoever began. Raises `PostgresError`."""
+    def end(self, user: str) -> Restored:
+        """Back to the baseline; what it took is that of whoever began last. Raises `PostgresError`."""
         with self._lock:
-            restored = self._restore(self._user)
+            try:
+                restored = self._restore(self._last)
+            finally:
+                self._leave(user)
             self.counts.tests += 1
             self.counts.touched += restored.kind not in ("clean", "none")
             return restored
+
+    def restore(self) -> None:
+        """In the middle of whoever began last. Raises `PostgresError`."""
+        with self._lock:
+            self._restore(self._last)
+
+    def leave(self, package: str) -> None:
+        """Its processes have ended. Raises `PostgresError`."""
+        with self._lock:
+            if package in self._users:
+                try:
+                    self._restore(self._last)
+                finally:
+                    self._leave(package)
+
+    def _leave(self, user: str) -> None:
+        self._users.discard(user)
+        if not self._users:
+            self._turn.close()
 
     def _restore(self, user: str) -> Restored:
         begun = time.perf_counter()
@@ -59,4 +88,5 @@ class Keeper:
 
     def close(self) -> None:
         with self._lock:
+            self._turn.close()
             self._reset.close()

@@ -5,7 +5,7 @@ What a foreign key ties to them goes with them, children first, and comes back p
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pytest_gotest.postgres import _batch, _catalogs
@@ -59,12 +59,10 @@ class Looked:
     Raises psycopg.Error.
     """
 
-    def __init__(
-        self, connection: psycopg.Connection[Any], ours: Collection[int], schema: str | None
-    ) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], schema: str | None) -> None:
         self._connection = connection
         settle(connection, is_mighty=False)
-        self._sessions = Sessions(connection, [*ours], _NAME, is_mighty=False)
+        self._sessions = Sessions(connection, _NAME, is_mighty=False, schema=schema)
         own = _ALL if schema is None else f"n.nspname = '{schema}'"
         self._fingerprint = _SCHEMA.format(own=own)
         relations = _catalogs.relations(connection, f"c.oid >= 16384 AND {own}").values()

@@ -8,6 +8,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from pytest_gotest import _compat, _settings
 from pytest_gotest._errors import LeakWarning, PostgresError
 from pytest_gotest._restores import Counts
 from pytest_gotest._settings import Settings
-from pytest_gotest.postgres import _baseline, _binaries, _client, _daemon
+from pytest_gotest.postgres import _baseline, _binaries, _client, _daemon, _server
 from pytest_gotest.postgres._baseline import Baseline
 from pytest_gotest.postgres._cluster import Clusters
 from pytest_gotest.postgres._command import Command
@@ -25,6 +26,7 @@ from pytest_gotest.postgres._database import Database
 from pytest_gotest.postgres._keeper import Keeper
 from pytest_gotest.postgres._provider import Instance, Provider
 from pytest_gotest.postgres._server import Server
+from pytest_gotest.postgres._shared import SharedServer, Worker
 
 
 def choose(
@@ -43,6 +45,8 @@ def choose(
         "embedded": lambda: Clusters(_binaries.embedded(), cache_dir, environ),
         "local": lambda: Clusters(_binaries.local(environ), cache_dir, environ),
     }
+    if wanted == "off":
+        raise PostgresError("a database was asked for, but --gotest-postgres is off")
     if wanted != "auto":
         return ways[wanted]()
     tried = []
@@ -61,24 +65,53 @@ def _containers(image: str, cache_dir: Path, say: Callable[[str], None]) -> Prov
 
 
 class Postgres:
-    """The server of this process; ``baseline`` is asked what is in it when it starts."""
+    """The server of this process; ``baseline`` is asked what is in it when it starts.
 
-    def __init__(self, choose: Callable[[], Provider], baseline: Callable[[], Baseline]) -> None:
+    With ``isolation`` it is shared: one that ``told`` names, or this process starts one.
+    """
+
+    def __init__(
+        self,
+        choose: Callable[[], Provider],
+        baseline: Callable[[], Baseline],
+        isolation: str = "server",
+        told: Server | None = None,
+        worker: Worker | None = None,
+    ) -> None:
         self._choose = choose
         self._baseline = baseline
+        self._isolation = isolation
+        self._told = told
+        self._worker = worker or Worker(0, os.urandom(8).hex(), "main")
+        self._started: Instance | None = None
         self._instance: Instance | None = None
         self.keeper: Keeper | None = None
 
     def __str__(self) -> str:
         """For the header. Raises `PostgresError`."""
-        return f"postgres {self._choose()}, a server per worker"
+        if self._told is not None:
+            shared = SharedServer(self._told, self._isolation, self._worker)
+            return f"postgres {shared}, {_EACH[shared.isolation]}"
+        return f"postgres {self._choose()}, {_EACH[self._isolation]}"
+
+    def shared(self) -> Server:
+        """The server that this process and those it tells of it share."""
+        if self._told is None:
+            self._started = self._choose().start(Baseline())
+            self._told = self._started.maintenance()
+        return self._told
 
     @property
     def instance(self) -> Instance:
         """It is running from now on. Raises `PostgresError`."""
         if self._instance is None:
-            self._instance = self._choose().start(self._baseline())
+            self._instance = self._provider().start(self._baseline())
         return self._instance
+
+    def _provider(self) -> Provider:
+        if self._isolation == "server":
+            return self._choose()
+        return SharedServer(self.shared(), self._isolation, self._worker)
 
     def stop(self) -> None:
         instance, self._instance = self._instance, None
@@ -86,14 +119,35 @@ class Postgres:
             self.keeper.close()
         if instance is not None:
             instance.stop()
+        started, self._started = self._started, None
+        if started is not None:
+            started.stop()
 
 
+_EACH = {
+    "server": "a server per worker",
+    "database": "a database per worker",
+    "schema": "a schema per worker",
+    "shared": "workers take turns",
+}
+_TOLD = "gotest_postgres"  # the key of a URL in what workers are told
 _POSTGRES = pytest.StashKey[Postgres]()
 
 
 def of(config: pytest.Config) -> Postgres:
+    """Raises `PostgresError` for what cannot go together."""
     if _POSTGRES not in config.stash:
         settings = _settings.read(config)
+        told = _told_server(settings, config)
+        isolation = settings.isolation
+        if told is None and isolation == "auto":
+            isolation = "server"
+        if told is not None and isolation == "server":
+            raise PostgresError(
+                "--gotest-isolation=server: of a URL there is one server",
+                hint="leave it out, or choose database, schema or shared",
+            )
+        name = getattr(config, "workerinput", {}).get("workerid", "main")
         config.stash[_POSTGRES] = Postgres(
             functools.partial(
                 choose,
@@ -104,8 +158,34 @@ def of(config: pytest.Config) -> Postgres:
                 functools.partial(_say, config),
             ),
             functools.partial(_baseline_of, settings, config),
+            isolation,
+            told,
+            Worker(os.getuid() if os.name == "posix" else 0, _run_id(config), name),
         )
     return config.stash[_POSTGRES]
+
+
+def _told_server(settings: Settings, config: pytest.Config) -> Server | None:
+    """That of the URL, or that which xdist's controller has started for its workers."""
+    told = getattr(config, "workerinput", {}).get(_TOLD)
+    url = told or settings.postgres
+    if "://" not in url:
+        return None
+    try:
+        server = _server.of_url(url)
+    except ValueError as error:
+        raise PostgresError(f"--gotest-postgres: {error}") from None
+    return replace(server, provider=(told and settings.postgres) or server.provider)
+
+
+def for_workers(config: pytest.Config) -> dict[str, str]:
+    """What workers on this machine are told, where they are to share a server: it ends with this process."""
+    settings = _settings.read(config)
+    if settings.isolation in ("auto", "server") or "://" in settings.postgres:
+        return {}
+    postgres = of(config)
+    config.add_cleanup(postgres.stop)
+    return {_TOLD: postgres.shared().url}
 
 
 def _baseline_of(settings: Settings, config: pytest.Config) -> Baseline:
@@ -168,7 +248,7 @@ def for_test(keeper: Keeper, nodeid: str) -> Generator[Database]:
     yield database
     database.close()
     with _told():
-        restored = keeper.end()
+        restored = keeper.end(nodeid)
     for leak in restored.leaks:
         warnings.warn(LeakWarning(leak), stacklevel=1)
 

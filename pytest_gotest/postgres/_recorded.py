@@ -20,6 +20,7 @@ from pytest_gotest.postgres import _batch, _catalogs, _databases
 from pytest_gotest.postgres._catalogs import PG_CLASS, Blocks, Digests, Relation
 from pytest_gotest.postgres._kept_rows import KeptRows
 from pytest_gotest.postgres._kept_sequences import KeptSequences
+from pytest_gotest.postgres._provider import OURS
 from pytest_gotest.postgres._sessions import Locked, Sessions, Sight, StillOpen
 from pytest_gotest.postgres._wal import FileKey, Log, Mark
 
@@ -50,6 +51,7 @@ _SETTINGS = {
     "client_min_messages": "error",
     "lock_timeout": str(_LOCK_TIMEOUT),
 }
+_NAMED = f"SET application_name = '{OURS}'"
 _SINCE_14 = {"idle_session_timeout"}
 _OF_SUPERUSERS = {"session_replication_role"}
 
@@ -115,6 +117,7 @@ class Recorded:
         self._other = other
         self._has_server = has_server
         settle(connection)
+        other.execute(_NAMED.encode())
         [[(level, self._database)]] = _batch.run(
             connection,
             "SELECT current_setting('wal_level'), oid::int8 FROM pg_database WHERE datname = current_database()",
@@ -122,9 +125,8 @@ class Recorded:
         self._log = Log(other, self._database)
         if level == "minimal":
             self._log.is_readable = False  # writes of new tables are not in it
-        ours = [one.info.backend_pid for one in (connection, other)]
         name = f"gotest_baseline_{next(_NUMBERS)}"
-        self._sessions = Sessions(connection, ours, name)
+        self._sessions = Sessions(connection, name)
         try:
             self._record(name)
         finally:
@@ -400,7 +402,7 @@ def settle(connection: psycopg.Connection[Any], *, is_mighty: bool = True) -> No
     version = connection.info.server_version
     left_out = (_SINCE_14 if version < 140000 else set()) | (set() if is_mighty else _OF_SUPERUSERS)
     known = [name for name in _SETTINGS if name not in left_out]
-    _batch.run(connection, *(f"SET {name} = {_SETTINGS[name]}" for name in known))
+    _batch.run(connection, _NAMED, *(f"SET {name} = {_SETTINGS[name]}" for name in known))
 
 
 def _who(seen: Sight) -> str:

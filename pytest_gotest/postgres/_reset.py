@@ -31,7 +31,7 @@ class Reset(Protocol):
 def of(way: str, instance: Instance) -> Reset:
     """``way``: auto, truncate, template or none. Raises `PostgresError`."""
     ways = {"auto": Auto, "truncate": Truncate, "template": Template}
-    if not instance.is_mighty:
+    if not instance.is_mighty or instance.schema is not None:
         ways |= {"auto": Looking, "truncate": LookingAway}
     return ways.get(way, Nothing)(instance)
 
@@ -39,14 +39,29 @@ def of(way: str, instance: Instance) -> Reset:
 class _Own:
     """What the ways have in common: a connection to another database, from which this one can be replaced."""
 
+    _connection: psycopg.Connection[Any] | None = None  # to this one, where a way needs it
+
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
         self._name = instance.server().dbname
         self._maintenance = self._enter()
-        self._record()
+        try:
+            self._record()
+        except BaseException:
+            self.close()
+            raise
 
     def _enter(self) -> psycopg.Connection[Any]:
         return _client.connect(self._instance.maintenance().dsn(application_name=OURS))
+
+    def _open(self) -> psycopg.Connection[Any]:
+        self._shut()
+        self._connection = _client.connect(self._instance.server().dsn(application_name=OURS))
+        return self._connection
+
+    def _shut(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
 
     def _record(self) -> None:
         """Once more, for the database is another one."""
@@ -60,12 +75,14 @@ class _Own:
         raise NotImplementedError
 
     def close(self) -> None:
+        self._shut()
         self._maintenance.close()
 
     def _renew(self, why: str, leaks: list[str], *, whole_server: bool = False) -> Restored:
         """A new database, or a new server where that is not enough. Raises `PostgresError`."""
         import psycopg
 
+        self._shut()
         kind = "clone"
         try:
             if self._maintenance.closed and not self._instance.has_server:
@@ -75,7 +92,7 @@ class _Own:
             self._instance.renew(self._maintenance)
         except (psycopg.Error, _NotEnough):
             kind = "recopy"
-            self.close()
+            self._maintenance.close()
             self._instance.recopy()
             self._maintenance = self._enter()
         self._record()
@@ -89,18 +106,10 @@ class _NotEnough(Exception):
 class Auto(_Own):
     """The least that restores exactly: nothing, what was touched, the database, the server."""
 
-    _connection: psycopg.Connection[Any]
-
     def _record(self) -> None:
-        self._connection = _client.connect(self._instance.server().dsn(application_name=OURS))
-        self._recorded = Recorded(
-            self._connection, self._maintenance, has_server=self._instance.has_server
-        )
+        has_server = self._instance.has_server
+        self._recorded = Recorded(self._open(), self._maintenance, has_server=has_server)
         self._is_plain = not _databases.properties(self._maintenance, self._name)
-
-    def close(self) -> None:
-        self._connection.close()
-        super().close()
 
     def _restore(self, leaks: list[str]) -> Restored:
         import psycopg
@@ -112,24 +121,16 @@ class Auto(_Own):
             whole, why = error.is_server_wide or not self._is_plain, str(error)
         except psycopg.Error as error:
             whole, why = not self._is_plain, _client.first_line(error)
-        self._connection.close()
         return self._renew(why, leaks, whole_server=whole)
 
 
 class Looking(_Own):
-    """The same for a role that may not read the log."""
+    """The same for a role that may not read the log, or where others have schemas in the database."""
 
-    _connection: psycopg.Connection[Any]
     _everything = False
 
     def _record(self) -> None:
-        self._connection = _client.connect(self._instance.server().dsn(application_name=OURS))
-        ours = [one.info.backend_pid for one in (self._connection, self._maintenance)]
-        self._looked = Looked(self._connection, ours, self._instance.schema)
-
-    def close(self) -> None:
-        self._connection.close()
-        super().close()
+        self._looked = Looked(self._open(), self._instance.schema)
 
     def _restore(self, leaks: list[str]) -> Restored:
         import psycopg
@@ -137,7 +138,6 @@ class Looking(_Own):
         try:
             return self._looked.restore(leaks, everything=self._everything)
         except (Damaged, psycopg.Error) as error:
-            self._connection.close()
             return self._renew(_client.first_line(error), leaks)
 
 
@@ -150,24 +150,16 @@ class LookingAway(Looking):
 class Truncate(_Own):
     """All tables emptied, whatever was done to them, and those filled again that had rows; sequences set."""
 
-    _connection: psycopg.Connection[Any]
-
     def _record(self) -> None:
-        connection = _client.connect(self._instance.server().dsn(application_name=OURS))
+        connection = self._open()
         settle(connection)
-        ours = [one.info.backend_pid for one in (connection, self._maintenance)]
-        self._sessions = Sessions(connection, ours, "gotest_truncate")
+        self._sessions = Sessions(connection, "gotest_truncate")
         relations = _catalogs.relations(connection, _NOT_OF_EXTENSIONS).values()
         self._tables = [one for one in relations if one.kind == "r"]
         self._sequences = [one for one in relations if one.kind == "S"]
         with connection.transaction():
             self._kept_sequences = KeptSequences(connection, self._sequences)
             self._kept_rows = KeptRows(connection, "gotest_truncate", self._tables)
-        self._connection = connection
-
-    def close(self) -> None:
-        self._connection.close()
-        super().close()
 
     def _restore(self, leaks: list[str]) -> Restored:
         import psycopg
@@ -176,7 +168,6 @@ class Truncate(_Own):
             self._sessions.quiet(leaks)
             self._sessions.with_locks(self._refill, leaks)
         except (psycopg.Error, Locked, StillOpen) as error:
-            self._connection.close()
             return self._renew(_client.first_line(error), leaks)
         names = tuple(one.name for one in self._tables)
         return Restored("truncate", names, leaks=tuple(leaks))
@@ -184,11 +175,12 @@ class Truncate(_Own):
     def _refill(self) -> None:
         if not self._tables:
             return
+        assert self._connection is not None
         names = ", ".join(table.name for table in self._tables)
         statements = ["BEGIN", f"TRUNCATE {names} RESTART IDENTITY CASCADE"]
         for table in self._tables:
             if self._kept_rows.counts.get(table.oid):
-                statements += self._kept_rows.put_back(table, None, is_new_file=True)
+                statements.append(self._kept_rows.fill(table))
         for sequence in self._sequences:
             statements += self._kept_sequences.put_back(sequence)
         _batch.run(self._connection, *statements, "COMMIT")

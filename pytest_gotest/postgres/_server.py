@@ -36,7 +36,8 @@ class Server:
 
     @property
     def _where(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        # A directory of sockets, percent-encoded as libpq has it.
+        host = f"[{self.host}]" if ":" in self.host else _quoted(self.host)
         return f"{host}:{self.port}/{_quoted(self.dbname)}"
 
     @staticmethod
@@ -58,7 +59,7 @@ class Server:
 
     def env(self) -> dict[str, str]:
         """The variables that libpq and most drivers read."""
-        named = {"sslmode": "PGSSLMODE"}
+        named = {"sslmode": "PGSSLMODE", "options": "PGOPTIONS"}
         return {
             "PGHOST": self.host,
             "PGPORT": str(self.port),
@@ -73,6 +74,33 @@ class Server:
         values = {name: self.dsn() if name == "dsn" else getattr(self, name) for name in _FIELDS}
         check(template)
         return template.format(**values)
+
+
+def of_url(url: str) -> Server:
+    """What a libpq URL says; without a password where it has none. Raises ValueError that does not repeat it."""
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        given = {key: str(value) for key, value in conninfo_to_dict(url).items()}
+    except psycopg.Error:
+        raise ValueError(
+            "it is no URL as libpq reads them, postgresql://user:password@host:port/database"
+        ) from None
+    host, port = given.pop("host", "localhost"), given.pop("port", "5432")
+    user = given.pop("user", "")
+    if not user or not port.isdigit() or "," in host:
+        raise ValueError("it has to name a user, and one host and port")
+    return Server(
+        host=host,
+        port=int(port),
+        user=user,
+        password=given.pop("password", ""),
+        dbname=given.pop("dbname", user),
+        server_version=(),
+        provider="external",
+        parameters=given,
+    )
 
 
 def check(template: str) -> None:

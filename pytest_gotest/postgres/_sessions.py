@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pytest_gotest.postgres import _batch
+from pytest_gotest.postgres._provider import OURS
 from pytest_gotest.postgres._wal import Mark
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ _PATIENCE = 5.0  # seconds for what cannot be ended by us: autovacuum, a replica
 _PAUSE = 0.005
 _ENDED_WITHIN = 2000  # ms for a session that was told to end
 
+_OTHERS = f"pid NOT IN (SELECT pid FROM pg_stat_activity WHERE application_name = '{OURS}')"
 # In this order, or a commit between two of them goes unseen.
 _QUESTIONS = (
     # `age` of any fixed id tells the next one, without using up any.
@@ -32,20 +34,24 @@ _QUESTIONS = (
     "SELECT pid, backend_type = 'client backend', backend_xid IS NOT NULL, coalesce(state, backend_type),"
     " extract(epoch FROM now() - xact_start)::float, coalesce(extract(epoch FROM xact_start), 0)::float,"
     " left(query, 200) FROM pg_stat_activity"
-    " WHERE datname = current_database() AND pid <> ALL({mine})"
-    " AND (xact_start IS NOT NULL AND backend_type = 'client backend' OR backend_xid IS NOT NULL)",
+    " WHERE datname = current_database() AND {others}"
+    " AND (xact_start IS NOT NULL AND backend_type = 'client backend' OR backend_xid IS NOT NULL) AND {whose}",
     "SELECT quote_literal(gid) FROM pg_prepared_xacts WHERE database = current_database()",
     # Those that outlive a transaction.
     "SELECT DISTINCT pid, classid::int8, objid::int8, objsubid FROM pg_locks WHERE locktype = 'advisory' AND granted"
-    " AND pid <> ALL({mine}) AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+    " AND {others} AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
 )
 _SETTINGS = "md5(pg_read_file('postgresql.auto.conf', 0, 1 << 20, true))"
+_AT_WORK_IN = (
+    "pid IN (SELECT l.pid FROM pg_locks l JOIN pg_class c ON c.oid = l.relation"
+    " WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = '{schema}'))"
+)
 _STRONG = (
     "SELECT DISTINCT pid FROM pg_locks WHERE locktype = 'relation' AND granted"
     " AND mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock')"
 )
 _IDLE = (
-    "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> ALL({mine})"
+    "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND {others}"
     " AND state = 'idle' AND datname = current_database() AND backend_start > to_timestamp({since})"
 )
 
@@ -101,24 +107,26 @@ class Locked(Exception):
 
 
 class Sessions:
-    """Those of others in the database of ``connection``; ``ours`` are the ids of our own.
+    """Those of others in the database of ``connection``; our own have the name `OURS`.
 
-    ``is_mighty``: as a superuser, who may read files of the server.
+    ``is_mighty``: as a superuser, who may read files of the server. With ``schema`` only sessions count that have a lock
+    on something in it, for the others may be those of other workers.
     """
 
     def __init__(
         self,
         connection: psycopg.Connection[Any],
-        ours: Sequence[int],
         name: str,
         *,
         is_mighty: bool = True,
+        schema: str | None = None,
     ) -> None:
         self._connection = connection
-        self._mine = f"'{{{','.join(map(str, ours))}}}'::int[]"
         settings = _SETTINGS if is_mighty else "''"
+        self._is_alone = schema is None
+        whose = "true" if schema is None else _AT_WORK_IN.format(schema=schema)
         prepare = (
-            f"PREPARE {name}_{number} AS {question.format(mine=self._mine, settings=settings)}"
+            f"PREPARE {name}_{number} AS {question.format(others=_OTHERS, settings=settings, whose=whose)}"
             for number, question in enumerate(_QUESTIONS)
         )
         _batch.run(connection, *prepare)
@@ -143,7 +151,7 @@ class Sessions:
             frozenset(databases),
             clients,
             tuple(Transaction(*row) for row in transactions),
-            tuple(gid for (gid,) in prepared),
+            tuple(gid for (gid,) in prepared) if self._is_alone else (),
             frozenset(Advisory(*row) for row in advisory),
         )
 
@@ -169,8 +177,9 @@ class Sessions:
                     what = "; ".join(map(str, seen.transactions))
                     raise StillOpen(f"a transaction does not end: {what}")
                 time.sleep(_PAUSE)
-        self._end_advisory(seen, leaks)
-        self._end_idle(seen, leaks)
+        if self._is_alone:
+            self._end_advisory(seen, leaks)
+            self._end_idle(seen, leaks)
         return seen
 
     def _end_open(self, seen: Sight, leaks: list[str]) -> bool:
@@ -204,7 +213,7 @@ class Sessions:
         """So many connections that the next test could hardly get one."""
         if self._limit - seen.clients > max(2, self._limit // 10):
             return
-        [rows] = _batch.run(self._connection, _IDLE.format(mine=self._mine, since=self._since))
+        [rows] = _batch.run(self._connection, _IDLE.format(others=_OTHERS, since=self._since))
         if rows:
             leaks.append(f"left {len(rows)} connections open, of {self._limit} that there can be")
         self._end([pid for (pid,) in rows])

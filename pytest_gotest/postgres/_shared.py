@@ -136,6 +136,12 @@ class _Ours:
     def log(self) -> str:
         return ""
 
+    def renew(self, maintenance: psycopg.Connection[Any]) -> None:
+        raise NotImplementedError
+
+    def keep(self) -> None:
+        raise NotImplementedError
+
     def recopy(self) -> None:
         raise PostgresError(
             f"the server at {self._given.host}:{self._given.port} is not ours alone, and cannot be made anew",

@@ -59,7 +59,7 @@ class Bench:
 
     def restored(self) -> tuple[str, list[str], list[str]]:
         """How; who made that necessary; who left what. And the baseline is there."""
-        restored = self.keeper.end()
+        restored = self.keeper.end("test_culprit")
         assert dump(self.cluster, self.programs) == self.before, restored
         counts = self.keeper.counts
         return restored.kind, counts.renewed, counts.left

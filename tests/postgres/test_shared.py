@@ -1,0 +1,289 @@
+"""Servers that others use too: what a worker has on them is its own, is put back, and goes when it goes."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from pytest_gotest._errors import PostgresError
+from pytest_gotest.postgres import _server
+from pytest_gotest.postgres._baseline import Baseline
+from pytest_gotest.postgres._cluster import Cluster
+from pytest_gotest.postgres._keeper import Keeper
+from pytest_gotest.postgres._server import Server
+from pytest_gotest.postgres._shared import SharedServer, Worker
+
+Start = Callable[..., Cluster]
+
+SCHEMA = """
+CREATE TABLE users (id bigserial PRIMARY KEY, name text NOT NULL);
+CREATE TABLE posts (id int PRIMARY KEY, author int8 NOT NULL REFERENCES users ON DELETE CASCADE, answers int REFERENCES posts);
+INSERT INTO users (name) VALUES ('ada'), ('grace');
+INSERT INTO posts VALUES (1, 1, NULL), (2, 2, 1);
+CREATE SEQUENCE alone;
+"""
+CHANGES = {
+    "nothing": "SELECT 1",
+    "insert": "INSERT INTO users (name) VALUES ('x')",
+    "update a parent": "UPDATE users SET name = 'x'",
+    "delete": "DELETE FROM users",
+    "delete a child": "DELETE FROM posts WHERE id = 2",
+    "truncate": "TRUNCATE users RESTART IDENTITY CASCADE",
+    "sequence": "SELECT nextval('alone')",
+    "table": "CREATE TABLE more (x int)",
+    "column": "ALTER TABLE users ADD COLUMN age int",
+    "drop": "DROP TABLE users CASCADE",
+    "index": "CREATE INDEX ON users (name)",
+    "function": "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+}
+# Of the baseline everything that a client can see.
+FACTS = """SELECT array(SELECT u::text FROM users u), array(SELECT p::text FROM posts p),
+ (SELECT (last_value, is_called)::text FROM users_id_seq), (SELECT (last_value, is_called)::text FROM alone),
+ to_regclass('more'), to_regproc('f'), (SELECT count(*) FROM pg_indexes WHERE tablename = 'users')"""
+
+
+@pytest.fixture
+def baseline(tmp_path: Path) -> Baseline:
+    schema = tmp_path / "schema.sql"
+    schema.write_text(SCHEMA)
+    return Baseline((schema,))
+
+
+Role = Callable[[str], Server]
+
+
+@pytest.fixture
+def role(start: Start) -> Role:
+    """The server as a role with these rights sees it, in a database that is there."""
+    server = start().server()
+
+    def one(rights: str) -> Server:
+        if rights == "SUPERUSER":
+            return server
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE app LOGIN PASSWORD 'geheim' {rights}".encode())
+            connection.execute("CREATE DATABASE apps OWNER app")
+        return replace(server, user="app", password="geheim", dbname="apps")
+
+    return one
+
+
+def ask(server: Server, statement: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        cursor = connection.execute(statement.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+@contextlib.contextmanager
+def kept(
+    server: Server, isolation: str, baseline: Baseline, way: str = "auto", name: str = "gw0"
+) -> Iterator[Keeper]:
+    instance = SharedServer(server, isolation, Worker(1, "run", name)).start(baseline)
+    with contextlib.closing(contextlib.ExitStack()) as opened:
+        opened.callback(instance.stop)
+        keeper = Keeper(instance, way)
+        opened.callback(keeper.close)
+        yield keeper
+
+
+RIGHTS = {
+    "database": ["SUPERUSER", "CREATEDB"],
+    "schema": ["SUPERUSER", "CREATEDB", ""],
+    "shared": ["SUPERUSER", ""],
+}
+CASES = [(isolation, rights) for isolation, many in RIGHTS.items() for rights in many]
+
+
+@pytest.mark.parametrize(("isolation", "rights"), CASES)
+@pytest.mark.parametrize("way", ["auto", "truncate", "template"])
+def test_what_is_put_back(
+    role: Role, baseline: Baseline, isolation: str, rights: str, way: str
+) -> None:
+    with kept(role(rights), isolation, baseline, way) as keeper:
+        before = ask(keeper.server, FACTS)
+        if isolation == "shared" and way == "template":
+            with pytest.raises(PostgresError, match="is not ours alone, and cannot be made anew"):
+                keeper.begin("a test")
+            return
+        for change, statement in CHANGES.items():
+            is_of_schema = change in ("table", "column", "drop", "index", "function")
+            if is_of_schema and (way == "truncate" or isolation == "shared"):
+                continue
+            keeper.begin(change)
+            ask(keeper.server, statement)
+            restored = keeper.end(change)
+            assert ask(keeper.server, FACTS) == before, (change, restored)
+
+
+def test_a_schema_that_cannot_be_put_back(role: Role, baseline: Baseline) -> None:
+    """Of a database that others use: better an error than a wrong baseline."""
+    with kept(role(""), "shared", baseline) as keeper:
+        keeper.begin("a test")
+        ask(keeper.server, "CREATE TABLE more (x int)")
+        with pytest.raises(PostgresError, match="is not ours alone, and cannot be made anew"):
+            keeper.end("a test")
+
+
+def test_workers_take_turns(role: Role, baseline: Baseline) -> None:
+    server = role("")
+    with kept(server, "shared", baseline) as one, kept(server, "shared", baseline) as other:
+        one.begin("one")
+        ask(one.server, "DELETE FROM users")
+        comes = threading.Thread(target=other.begin, args=("other",))
+        comes.start()
+        comes.join(0.3)
+        assert comes.is_alive()
+        assert one.end("one").kind == "delta"
+        comes.join()
+        assert other.end("other").kind == "clean"
+
+
+def test_auto_takes_what_the_role_may_have(role: Role) -> None:
+    chosen = SharedServer(role("SUPERUSER"), "auto", Worker(1, "r", "w"))
+    assert chosen.isolation == "database"
+
+
+@pytest.mark.parametrize(("rights", "isolation"), [("CREATEDB", "database"), ("", "schema")])
+def test_auto_of_a_weaker_role(role: Role, rights: str, isolation: str) -> None:
+    assert SharedServer(role(rights), "auto", Worker(1, "r", "w")).isolation == isolation
+
+
+def test_a_right_that_is_missing(role: Role) -> None:
+    with pytest.raises(PostgresError, match="the role app may not create a database"):
+        SharedServer(role(""), "database", Worker(1, "r", "w"))
+
+
+def databases(server: Server) -> set[str]:
+    rows = ask(server, "SELECT datname FROM pg_database WHERE datname LIKE 'gotest%'")
+    return {str(name) for (name,) in rows}
+
+
+def schemas(server: Server) -> set[str]:
+    rows = ask(server, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'gotest%'")
+    return {str(name) for (name,) in rows}
+
+
+def test_two_workers_and_what_is_left_of_them(role: Role, baseline: Baseline) -> None:
+    server = role("CREATEDB")
+    with (
+        kept(server, "database", baseline) as one,
+        kept(server, "database", baseline, name="gw1") as two,
+    ):
+        ask(one.server, "DELETE FROM users")
+        assert ask(two.server, "SELECT count(*) FROM users") == [(2,)]
+        assert len(databases(server)) == 3
+    [template] = databases(server)  # for the next run
+    assert template.startswith("gotest_t_")
+
+
+@pytest.mark.parametrize("isolation", ["database", "schema"])
+def test_what_a_dead_owner_left_goes_with_the_next(
+    role: Role, baseline: Baseline, isolation: str
+) -> None:
+    server = role("CREATEDB")
+    code = """
+import sys, time
+from pathlib import Path
+from pytest_gotest.postgres import _server
+from pytest_gotest.postgres._baseline import Baseline
+from pytest_gotest.postgres._shared import SharedServer, Worker
+shared = SharedServer(_server.of_url(sys.argv[1]), sys.argv[2], Worker(1, "run", "dead"))
+instance = shared.start(Baseline((Path(sys.argv[3]),)))
+print("up", flush=True)
+time.sleep(600)
+"""
+    command = [sys.executable, "-c", code, server.url, isolation, str(baseline.files[0])]
+    owner = subprocess.Popen(command, stdout=subprocess.PIPE)
+    there = databases if isolation == "database" else schemas
+    try:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == b"up\n"
+        with kept(server, isolation, baseline, name="beside"):
+            assert "gotest_w_1_run_dead" in there(server)  # it lives
+    finally:
+        owner.kill()
+        owner.communicate()
+    ask(server, 'CREATE SCHEMA "gotest_mine"')  # a name that is like ours
+    with kept(server, isolation, baseline, name="next"):
+        assert "gotest_w_1_run_dead" not in there(server)
+    assert "gotest_mine" in schemas(server)
+
+
+def test_sixteen_at_once_make_one_template(role: Role, baseline: Baseline) -> None:
+    server = role("CREATEDB")
+    code = """
+import sys
+from pathlib import Path
+import psycopg
+from pytest_gotest.postgres import _server
+from pytest_gotest.postgres._baseline import Baseline
+from pytest_gotest.postgres._shared import SharedServer, Worker
+shared = SharedServer(_server.of_url(sys.argv[1]), "database", Worker(1, "run", sys.argv[3]))
+instance = shared.start(Baseline((Path(sys.argv[2]),)))
+with psycopg.connect(instance.server().url) as connection:
+    print(connection.execute("SELECT count(*) FROM users").fetchone())
+instance.stop()
+"""
+    many = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, server.url, str(baseline.files[0]), f"gw{number}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        for number in range(16)
+    ]
+    assert [process.communicate()[0] for process in many] == [b"(2,)\n"] * 16
+    assert len(databases(server)) == 1
+
+
+def test_a_failing_migration_leaves_nothing(role: Role, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.sql"
+    broken.write_text("SELEKT")
+    server = role("CREATEDB")
+    for _ in range(2):
+        with pytest.raises(PostgresError, match=r"broken\.sql:1: syntax error"):
+            SharedServer(server, "database", Worker(1, "r", "w")).start(Baseline((broken,)))
+    assert not any(ask(server, "SELECT 1 FROM pg_database WHERE datname LIKE 'gotest_w%'"))
+
+
+def test_tables_that_are_not_ours(role: Role, baseline: Baseline) -> None:
+    server = role("")
+    ask(server, "CREATE TABLE theirs (x int)")
+    with pytest.raises(PostgresError, match="database apps holds 1 tables, which are not those"):
+        SharedServer(server, "shared", Worker(1, "r", "w")).start(baseline)
+    assert ask(server, "SELECT count(*) FROM theirs") == [(0,)]
+
+
+@pytest.mark.parametrize("change", ["password", "port", "dbname"])
+def test_no_connection(role: Role, change: str) -> None:
+    server = role("")
+    server = {
+        "password": replace(server, password="wrong-geheim"),
+        "port": replace(server, port=1),
+        "dbname": replace(server, dbname="nowhere"),
+    }[change]
+    with pytest.raises(PostgresError) as caught:
+        SharedServer(server, "auto", Worker(1, "r", "w"))
+    said = str(caught.value)
+    assert f"127.0.0.1:{server.port}, database {server.dbname}, user app" in said
+    assert "geheim" not in said
+
+
+def test_urls() -> None:
+    server = _server.of_url("postgresql://me:s%3Acret@[::1]:6543/my%20db?sslmode=require")
+    assert (server.host, server.port, server.user, server.password) == ("::1", 6543, "me", "s:cret")
+    assert (server.dbname, dict(server.parameters)) == ("my db", {"sslmode": "require"})
+    assert server.url == "postgresql://me:s%3Acret@[::1]:6543/my%20db?sslmode=require"
+    assert _server.of_url(_server.of_url("postgres://me@%2Frun%2Fpg/db").url).host == "/run/pg"
+    for wrong in ("postgres://me:geheim@host:port/db", "postgres://h/db", "postgres://a@h1,h2/db"):
+        with pytest.raises(ValueError, match=r"as libpq reads|has to name a user") as caught:
+            _server.of_url(wrong)
+        assert "geheim" not in str(caught.value)
