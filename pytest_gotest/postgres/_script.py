@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,10 @@ _IDLE = 0  # PQTRANS_IDLE
 
 
 def run(connection: psycopg.Connection[Any], file: Path, text: str) -> None:
-    """What of ``text`` leads upward, and then the session as it was. Raises `PostgresError`."""
+    """What of ``text`` leads upward, and then the session as it was. Raises `PostgresError`.
+
+    A connection within a transaction runs all of it there, and keeps the session.
+    """
     try:
         script = _migrations.upward(text)
     except ForeignError as error:
@@ -33,9 +37,12 @@ def run(connection: psycopg.Connection[Any], file: Path, text: str) -> None:
             hint="run that tool by gotest_migrate_command",
         ) from None
     statements = list(_statements.split(script.text))
+    if not connection.autocommit or connection.info.transaction_status != _IDLE:
+        with connection.transaction():
+            _by_one(connection, file, statements)
+        return
     if not script.transaction or any(map(_needs_its_turn, statements)):
-        for statement in statements:
-            _execute(connection, file, statement)
+        _by_one(connection, file, statements)
     elif statements:
         _at_once(connection, file, script.text, statements)
     if connection.info.transaction_status != _IDLE:
@@ -60,9 +67,15 @@ def _at_once(
         if error.diag.statement_position is None and len(statements) > 1:
             # It does not say where. Nothing of it has happened, so look.
             connection.execute("BEGIN")
-            for statement in statements:
-                _execute(connection, file, statement)
+            _by_one(connection, file, statements)
         raise _failed(file, Statement(text, 1), error) from error
+
+
+def _by_one(
+    connection: psycopg.Connection[Any], file: Path, statements: Iterable[Statement]
+) -> None:
+    for statement in statements:
+        _execute(connection, file, statement)
 
 
 def _execute(connection: psycopg.Connection[Any], file: Path, statement: Statement) -> None:

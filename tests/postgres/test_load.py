@@ -243,6 +243,22 @@ def test_rows_within_a_transaction_go_with_it(connection: Connection) -> None:
     assert rows(connection, "SELECT count(*) FROM teams") == [(0,)]
 
 
+def test_files_within_a_transaction_go_with_it(connection: Connection, tmp_path: Path) -> None:
+    one, other = tmp_path / "1.sql", tmp_path / "teams.csv"
+    one.write_text(
+        "SET search_path = shop, public; INSERT INTO teams (name) VALUES ('a');\nCOPY teams (name) FROM stdin;\nb\n\\.\n"
+    )
+    other.write_text("name\nc\n")
+    with connection.transaction(force_rollback=True):
+        _load.files(connection, [one, other])
+        assert rows(connection, "SELECT count(*) FROM teams") == [(3,)]
+    assert rows(connection, "SELECT count(*) FROM teams") == [(0,)]
+    one.write_text("SELECT 1;\nVACUUM;")
+    said = r"1\.sql:2: VACUUM cannot run inside a transaction block"
+    with pytest.raises(PostgresError, match=said), connection.transaction():
+        _load.files(connection, [one])
+
+
 def test_a_row_at_hand_that_cannot_be(connection: Connection) -> None:
     with pytest.raises(PostgresError, match=r"row 2 of teams: teams\.id: invalid input syntax"):
         _load.insert(connection, "teams", [{"name": "a", "id": 1}, {"name": "b", "id": "x"}])
