@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_gotest._errors import PostgresError
@@ -44,15 +44,30 @@ class Baseline:
             sha.update(hashlib.sha256(_inputs.content(file)).digest())
         return sha.hexdigest()[:16]
 
+    @property
+    def below(self) -> Baseline:
+        """What its last step is added to; a provider may keep that by itself."""
+        if self.seeds:
+            return replace(self, seeds=())
+        return replace(self, command=None) if self.command is not None else Baseline()
+
     def apply(self, server: Server) -> None:
         """Raises `PostgresError` that names the file, the line and what the server said."""
+        if not self.below.is_empty:
+            self.below.apply(server)
+        self.finish(server)
+
+    def finish(self, server: Server) -> None:
+        """The last step alone."""
+        if self.command is not None and not self.seeds:
+            self.command.apply(server)
+            return
         with _client.connect(server.dsn()) as connection:
+            if self.seeds:
+                _load.files(connection, self.seeds)
+                return
             for file in self.files:
                 _script.run(connection, file, _inputs.text(file))
-        if self.command is not None:
-            self.command.apply(server)
-        with _client.connect(server.dsn()) as connection:
-            _load.files(connection, self.seeds)
 
 
 def migrations(patterns: Iterable[str], root: Path) -> tuple[Path, ...]:

@@ -109,8 +109,15 @@ class Clusters:
         made = self._cache / f"{bare.name}-{'' if baseline.lasts else _RUN}{baseline.key()}"
         if not baseline.lasts:
             _places.hold(made.with_suffix(".used"))
-        self._kept(made, lambda: self._filled(programs, bare, baseline.apply))
+        self._kept(made, lambda: self._finished(programs, baseline))
         return made
+
+    @contextlib.contextmanager
+    def _finished(self, programs: Binaries, baseline: Baseline) -> Iterator[Path]:
+        """Upon what is kept of the steps before: a seed that changes lets no migration run again."""
+        below = self._template(programs, baseline.below)
+        with self._filled(programs, below, baseline.finish) as data:
+            yield data
 
     @contextlib.contextmanager
     def _bare(self, programs: Binaries) -> Iterator[Path]:

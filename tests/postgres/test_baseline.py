@@ -286,6 +286,18 @@ def test_a_command_nobody_knows_about_is_run_in_each_session(
     assert ran.read_text() == "xxx"
 
 
+def test_a_change_runs_only_what_comes_after_it(
+    start: Start, write: Write, command: Callable[..., Command], tmp_path: Path
+) -> None:
+    migrate = command("open('ran', 'a').write('x')", inputs=("migrate.py",))
+    schema = write("1.sql", "CREATE TABLE t (x int);")
+    for rows in ("1", "2"):
+        made = Baseline((schema,), migrate, (write("t.csv", f"x\n{rows}\n"),))
+        server = start(made, tmp_path / "cache").server()
+        assert ask(server, "SELECT x::text FROM t") == [(rows,)]
+    assert (tmp_path / "ran").read_text() == "x"
+
+
 def test_what_is_of_use_to_one_session_goes_with_it(
     start: Start, command: Callable[..., Command], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
