@@ -45,15 +45,15 @@ class Command:
         sha = hashlib.sha256(self.text.encode())
         if not self.lasts:
             sha.update(self.run_id.encode())
-        for name, file in self._read():
+        for file in dict.fromkeys(self._read()):
+            name = os.path.relpath(file, self.root)
             sha.update(f"\0{name}\0".encode("utf-8", "surrogateescape"))
             sha.update(hashlib.sha256(_inputs.content(file)).digest())
         return sha.hexdigest()
 
-    def _read(self) -> Iterator[tuple[str, Path]]:
+    def _read(self) -> Iterator[Path]:
         for pattern in self.inputs:
-            for path in _files(_inputs.matching("gotest_migrate_inputs", pattern, self.root)):
-                yield os.path.relpath(path, self.root), path
+            yield from _files(_inputs.matching("gotest_migrate_inputs", pattern, self.root))
 
     def apply(self, server: Server) -> None:
         """Run it. Raises `PostgresError` with what it said last."""
@@ -110,10 +110,17 @@ def check(text: str) -> None:
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
-    """A directory is all that is below it, but for what Python keeps there."""
+    """A directory is all that is below it, through links too, but for what Python keeps there."""
     for path in paths:
-        below = sorted(path.rglob("*")) if path.is_dir() else [path]
-        yield from (one for one in below if one.is_file() and "__pycache__" not in one.parts)
+        if path.is_file():
+            yield path
+        seen = set()
+        for place, names, files in os.walk(path, followlinks=True):
+            real = os.path.realpath(place)
+            names[:] = [] if real in seen else sorted(set(names) - {"__pycache__"})
+            if real not in seen:
+                yield from (one for name in sorted(files) if (one := Path(place, name)).is_file())
+            seen.add(real)
 
 
 def _masked(text: str, server: Server) -> str:

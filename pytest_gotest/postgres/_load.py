@@ -164,6 +164,7 @@ def _in_order(
     ordered: list[Table] = []
     late: list[Reference] = []
     begun: set[int] = set()
+    done: set[int] = set()
 
     def visit(table: Table) -> None:
         begun.add(table.oid)
@@ -173,9 +174,10 @@ def _in_order(
             parent = by_oid[reference.parent]
             if parent.oid not in begun:
                 visit(parent)
-            elif parent not in ordered:
+            elif parent.oid not in done:
                 late.append(reference)  # a circle, be it of one table
         ordered.append(table)
+        done.add(table.oid)
 
     for table in by_oid.values():
         if table.oid not in begun:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Commands of psql that mean nothing here, by their names: in what pg_dump writes, and in what people put at the top.
 _IGNORED = {
     "\\restrict", "\\unrestrict", "\\.", "\\echo", "\\qecho", "\\warn", "\\timing", "\\pset", "\\x", "\\set",
-    "\\unset", "\\encoding", "\\t", "\\a", "\\r", "\\q",
+    "\\unset", "\\t", "\\a",
 }  # fmt: skip
 _COPY_LINE = re.compile(r"^COPY .*, line (\d+)", re.MULTILINE)
 _IDLE = 0  # PQTRANS_IDLE

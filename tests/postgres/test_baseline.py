@@ -252,7 +252,9 @@ def test_a_command_that_takes_long_shows_what_it_says(
     assert any(line.startswith("gotest: migrating: step *** (") for line in said)
 
 
-def test_what_a_command_hangs_on(command: Callable[..., Command], write: Write) -> None:
+def test_what_a_command_hangs_on(
+    command: Callable[..., Command], write: Write, tmp_path: Path
+) -> None:
     write("m/1.sql", "a")
     keys = [command("", inputs=("m", "*.py")).key()]
     keys.append(command("pass", inputs=("m", "*.py")).key())
@@ -260,6 +262,13 @@ def test_what_a_command_hangs_on(command: Callable[..., Command], write: Write) 
     write("m/1.sql", "b")
     keys.append(command("pass", "up", inputs=("m", "*.py")).key())
     write("m/2.sql", "")
+    keys.append(command("pass", "up", inputs=("m", "*.py")).key())
+    assert len(set(keys)) == len(keys)
+    write("elsewhere/1.sql", "")
+    (tmp_path / "m" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "m")
+    keys.append(command("pass", "up", inputs=("m", "*.py")).key())
+    write("elsewhere/1.sql", "changed")
     keys.append(command("pass", "up", inputs=("m", "*.py")).key())
     assert len(set(keys)) == len(keys)
     write("m/__pycache__/x.pyc", "")

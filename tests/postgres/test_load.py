@@ -11,11 +11,14 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pytest_gotest._errors import PostgresError
 from pytest_gotest.postgres import _load, _rows
 from pytest_gotest.postgres._baseline import Baseline
 from pytest_gotest.postgres._cluster import Cluster
+from pytest_gotest.postgres._load import Reference, Table
 
 Start = Callable[..., Cluster]
 Connection = psycopg.Connection[Any]
@@ -68,6 +71,21 @@ def seed(connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def rows(connection: Connection, query: str) -> list[tuple[Any, ...]]:
     return connection.execute(query).fetchall()
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 6), st.integers(1, 6))))
+def test_what_others_refer_to_comes_first(pairs: list[tuple[int, int]]) -> None:
+    tables = [Table((str(oid),), oid, {}, frozenset()) for oid in range(1, 7)]
+    references = [Reference(*pair, "", "", str(n), False) for n, pair in enumerate(pairs)]
+    ordered, late = _load._in_order(tables, references)
+    place = {table.oid: number for number, table in enumerate(ordered)}
+    assert sorted(place) == [1, 2, 3, 4, 5, 6]
+    for one in references:
+        assert (one in late) == (place[one.child] <= place[one.parent])
+    if all(child > parent for child, parent in pairs):
+        assert ordered == tables  # as given, for that serves
+        assert late == []
 
 
 # Files

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_gotest.postgres._statements import split
@@ -124,6 +124,7 @@ PARTS = st.sampled_from(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(PARTS, max_size=6).map(" ".join), max_size=6))
 def test_what_is_put_together_comes_apart(parts: list[str]) -> None:
     found = [one.text for one in split(";".join(parts))]
@@ -131,6 +132,7 @@ def test_what_is_put_together_comes_apart(parts: list[str]) -> None:
     assert found == whole
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab;'\"$\\-/*()\n eE"))
 def test_nothing_is_lost(text: str) -> None:
     """Of what is neither a comment, a blank nor a semicolon between statements."""
