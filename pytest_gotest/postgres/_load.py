@@ -17,6 +17,7 @@ from pytest_gotest.postgres._rows import Row, Rows, Sheet, Source
 if TYPE_CHECKING:
     import psycopg
     from psycopg import sql
+    from typing_extensions import LiteralString
 
     Connection = psycopg.Connection[Any]
 
@@ -76,6 +77,15 @@ def _whole(connection: Connection, sources: Sequence[Source]) -> Iterator[None]:
 # What the database says of a table
 
 
+def _ask(
+    connection: Connection, query: LiteralString, parameters: Sequence[object] = ()
+) -> list[tuple[Any, ...]]:
+    """Whatever rows the connection itself would make of it."""
+    from psycopg.rows import tuple_row
+
+    return connection.cursor(row_factory=tuple_row).execute(query, parameters).fetchall()
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """``parts`` are schema and name, or the name alone; ``columns`` have types as SQL writes them.
@@ -103,21 +113,18 @@ def _table(connection: Connection, name: str) -> Table:
 
     parts = tuple(name.split(".", 1))
     quoted = sql.Identifier(*parts).as_string(connection)
-    columns = connection.execute(
+    columns = _ask(
+        connection,
         """
         SELECT attrelid, attname, format_type(atttypid, atttypmod), atthasdef OR attidentity <> '' FROM pg_attribute
         WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum
         """,
         (quoted,),
-    ).fetchall()
+    )
     if not columns:
-        there = connection.execute(
-            "SELECT string_agg(relid::regclass::text, ', ' ORDER BY relid::regclass::text) FROM pg_stat_user_tables"
-        ).fetchone()
-        assert there is not None
-        raise PostgresError(
-            f"there is no table {name} to put rows into (there are {there[0] or 'none'})"
-        )
+        names = "SELECT relid::regclass::text FROM pg_stat_user_tables ORDER BY 1"
+        there = ", ".join(one for (one,) in _ask(connection, names)) or "none"
+        raise PostgresError(f"there is no table {name} to put rows into (there are {there})")
     types = {column: type_ for _, column, type_, _ in columns}
     numbered = frozenset(column for _, column, _, has_default in columns if has_default)
     return Table(parts, columns[0][0], types, numbered)
@@ -145,7 +152,8 @@ class Reference:
 
 def _references(connection: Connection, tables: Iterable[Table]) -> list[Reference]:
     oids = [table.oid for table in tables]
-    found = connection.execute(
+    found = _ask(
+        connection,
         """
         SELECT conrelid, confrelid, nspname, relname, conname, condeferrable
         FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
@@ -353,7 +361,7 @@ def _move_sequences(connection: Connection, table: Table, given: Iterable[str]) 
     from psycopg import sql
 
     columns = [column for column in given if column in table.numbered]
-    found = connection.execute(_SEQUENCES, (table.oid, columns)).fetchall() if columns else []
+    found = _ask(connection, _SEQUENCES, (table.oid, columns)) if columns else []
     for column, schema, name, step in found:
         extreme, beyond = ("max", ">") if step > 0 else ("min", "<")
         connection.execute(

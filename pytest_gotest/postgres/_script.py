@@ -22,6 +22,9 @@ _IGNORED = {
 }  # fmt: skip
 _COPY_LINE = re.compile(r"^COPY .*, line (\d+)", re.MULTILINE)
 _IDLE = 0  # PQTRANS_IDLE
+# So that no file sees the search_path or the role of another one; what pg_dump writes empties the former. Like DISCARD
+# ALL, but for what psycopg has prepared.
+_AS_IT_WAS = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); DISCARD TEMP"
 
 
 def run(connection: psycopg.Connection[Any], file: Path, text: str) -> None:
@@ -47,8 +50,7 @@ def run(connection: psycopg.Connection[Any], file: Path, text: str) -> None:
         _at_once(connection, file, script.text, statements)
     if connection.info.transaction_status != _IDLE:
         raise PostgresError(f"{file} begins a transaction and does not end it")
-    # So that no file sees the search_path or the role of another one; what pg_dump writes empties the former.
-    connection.execute("DISCARD ALL")
+    connection.execute(_AS_IT_WAS)
 
 
 def _needs_its_turn(statement: Statement) -> bool:

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from psycopg.rows import dict_row
 
 from pytest_gotest._errors import PostgresError
 from pytest_gotest.postgres import _load, _rows
@@ -189,6 +190,19 @@ def test_sql_is_run_where_it_stands(connection: Connection, seed: Seed) -> None:
         }
     )
     assert rows(connection, "SELECT name FROM teams ORDER BY id") == [("b",), ("a",)]
+
+
+def test_many_files_in_turn(connection: Connection, seed: Seed) -> None:
+    """psycopg prepares what it has asked often; what puts a session back must leave that."""
+    turns = [(f"{n}_teams.csv", f"name\n{n}\n") for n in range(9)]
+    seed({name: text for turn in turns for name, text in (turn, (f"{turn[0]}.sql", "SELECT 1;"))})
+    assert rows(connection, "SELECT count(*) FROM teams") == [(9,)]
+
+
+def test_whatever_rows_the_connection_makes(connection: Connection, seed: Seed) -> None:
+    connection.row_factory = dict_row
+    seed({"users.yaml": "- {id: 4, name: d, boss: 3}\n- {id: 3, name: c}"})
+    assert _load.insert(connection, "users", [{"name": "e"}])[0]["id"] == 5
 
 
 @pytest.mark.parametrize(
