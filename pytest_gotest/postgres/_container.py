@@ -171,7 +171,7 @@ class Containers:
         """Let go of those of our images that nobody has used for long: each change of a migration makes another one."""
         import docker
 
-        with told("container: images"):
+        with told("container: the daemon does not say what images it has"):
             for image in self._daemon.client.images.list(filters={"label": _WARM}):
                 # In use, or somebody else removed it.
                 with contextlib.suppress(docker.errors.APIError):
@@ -204,8 +204,8 @@ class Container:
 
     def _create(self) -> None:
         """With the port that it has, if it has one. Raises `PostgresError`."""
-        given = self._given(self._use)
         with told(f"container {self.name} of {self._source} cannot be created"):
+            given = self._given(self._use)
             self._container = self._daemon.client.containers.create(self._image, **given)
         self._attached: Attached | None = None
         try:
@@ -223,8 +223,7 @@ class Container:
             "environment": {**use.environment, "PGDATA": use.data, "KEPT": _KEPT, "DISK": _DISK},
             "labels": _owner.ourselves().labels(LABEL),
             "ports": {_PORT: (self._daemon.bind, self.port or None)},
-            # A mount point would stay in the image, and keep the next one's mode from it.
-            "tmpfs": {} if use.data == _KEPT else {_MEMORY: "mode=1777"},
+            "tmpfs": self._in_memory(),
             "shm_size": "1g",  # a limit; docker's own is too little for parallel queries
             # An end of standard input when its first listener, which we are, goes away.
             "stdin_open": True,
@@ -233,6 +232,13 @@ class Container:
             # Nothing of the user's: a proxy with a password would be in the image.
             "use_config_proxy": False,
         }
+
+    def _in_memory(self) -> dict[str, str]:
+        # Where an image declares volumes: a daemon that is killed forgets to remove those that it makes.
+        volumes = self._daemon.client.images.get(self._image).attrs["Config"].get("Volumes") or ()
+        given = dict.fromkeys(volumes, "")
+        # A mount point stays in the image that is made of a container, and its mode is the next one's.
+        return given if self._use.data == _KEPT else {**given, _MEMORY: "mode=1777"}
 
     def _start(self) -> None:
         client = self._daemon.client
@@ -279,7 +285,9 @@ class Container:
     def server(self) -> Server:
         """How its database is reached by TCP. Raises `PostgresError` once the container has ended."""
         if self.has_ended:
-            raise self._failed("is gone")
+            raise self._failed(
+                "is gone" if self._daemon.answers() else "is gone, and so is the daemon"
+            )
         return self._address(self.version, DBNAME)
 
     def maintenance(self) -> Server:
@@ -355,7 +363,7 @@ class Container:
 def sweep(daemon: Daemon) -> list[str]:
     """Remove what owners left that are dead, and tell which; those end by themselves unless the daemon was killed."""
     gone = []
-    with told("container: what runs"):
+    with told("container: the daemon does not say what it runs"):
         for container in daemon.client.containers.list(
             all=True, filters={"label": LABEL + "pid"}, ignore_removed=True
         ):

@@ -34,6 +34,11 @@ class Daemon:
     host: str
     bind: str
 
+    def answers(self) -> bool:
+        with contextlib.suppress(Exception):
+            return bool(self.client.ping())
+        return False
+
 
 def connect() -> Daemon:
     """The one that DOCKER_HOST, docker's context or testcontainers' properties name. Raises `PostgresError`."""
