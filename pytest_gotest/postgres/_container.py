@@ -45,6 +45,8 @@ _REPOSITORY = "pytest-gotest"
 _PATIENCE = 120  # seconds for a start, on a machine that is busy
 _GOING = 30  # seconds in which the daemon removes a container
 _PORT = "5432/tcp"
+_ONCE = "run-"  # in the name of what is of use to one session only
+_SESSION = 3600  # seconds for which that is kept: who needs it later makes it again
 _VERSION = 1  # of what is made here; part of the key
 
 # Outside any volume that an image declares: what is in a volume is in no image made of the container.
@@ -94,9 +96,8 @@ class Containers:
         made = self._kept(bare, lambda: self._filled(self._name, _initial(image), _databases.equip))
         if baseline.is_empty:
             return made
-        return self._kept(
-            f"{bare}-{baseline.key()}", lambda: self._filled(made, _EDIT, baseline.apply)
-        )
+        tag = f"{bare}-{'' if baseline.lasts else _ONCE}{baseline.key()}"
+        return self._kept(tag, lambda: self._filled(made, _EDIT, baseline.apply))
 
     def fetch(self) -> None:
         """Have the image, and say so if that takes long. Raises `PostgresError`."""
@@ -122,7 +123,7 @@ class Containers:
         ):
             with contextlib.suppress(docker.errors.ImageNotFound):
                 return images.get(self._name)  # by who had the turn before us
-            self._say(f"pulling {self._name}, for it is not there yet")
+            self._say(f"gotest: pulling {self._name}, for it is not there yet")
             images.pull(self._name)
             return images.get(self._name)
 
@@ -176,7 +177,8 @@ class Containers:
                 # In use, or somebody else removed it.
                 with contextlib.suppress(docker.errors.APIError):
                     image.reload()
-                    if _last_use(image.attrs) < time.time() - OLD:
+                    age = time.time() - _last_use(image.attrs)
+                    if age > (_SESSION if _ONCE in str(image.labels[_WARM]) else OLD):
                         for name in image.tags or [str(image.id)]:
                             self._daemon.client.images.remove(name)
 

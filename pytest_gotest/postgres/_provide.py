@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import sys
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
@@ -78,7 +77,8 @@ class Postgres:
         told: Server | None = None,
         worker: Worker | None = None,
     ) -> None:
-        self._choose = choose
+        # Once: it may fetch an image, for the header.
+        self._choose = functools.cache(choose)
         self._baseline = baseline
         self._isolation = isolation
         self._told = told
@@ -155,7 +155,7 @@ def of(config: pytest.Config) -> Postgres:
                 settings.postgres_image,
                 settings.cache_dir,
                 os.environ,
-                functools.partial(_say, config),
+                functools.partial(_compat.write_line, config),
             ),
             functools.partial(_baseline_of, settings, config),
             isolation,
@@ -257,13 +257,6 @@ def counts(config: pytest.Config) -> Counts | None:
     """What restoring came to, if anything was to be restored."""
     postgres = config.stash.get(_POSTGRES, None)
     return None if postgres is None or postgres.keeper is None else postgres.keeper.counts
-
-
-def _say(config: pytest.Config, text: str) -> None:
-    """At once, and past the capture of what tests print."""
-    capture = config.pluginmanager.getplugin("capturemanager")
-    with contextlib.nullcontext() if capture is None else capture.global_and_fixture_disabled():
-        print(f"gotest: {text}", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

@@ -22,8 +22,9 @@ import postgres_image
 import psycopg
 import pytest
 
+from pytest_gotest import _cache
 from pytest_gotest._errors import PostgresError
-from pytest_gotest.postgres import _binaries, _container, _daemon, _databases, _owner, _provider
+from pytest_gotest.postgres import _binaries, _container, _daemon, _owner, _provider
 from pytest_gotest.postgres._baseline import Baseline
 from pytest_gotest.postgres._container import Container, Containers
 from pytest_gotest.postgres._daemon import Daemon
@@ -95,7 +96,8 @@ def ours(daemon: Daemon) -> set[str]:
 
 
 def inspect(container: Container) -> dict[str, Any]:
-    return container._daemon.client.api.inspect_container(container.name)
+    attrs: dict[str, Any] = container._daemon.client.api.inspect_container(container.name)
+    return attrs
 
 
 @BOTH
@@ -176,8 +178,8 @@ def test_the_password_is_shown_nowhere(start: Start, files: Files, daemon: Daemo
     attrs = inspect(container)
     shown = [
         json.dumps(attrs),
-        json.dumps(daemon.client.api.inspect_image(attrs["Image"])),
-        json.dumps(daemon.client.api.history(attrs["Image"])),
+        json.dumps(daemon.client.images.get(attrs["Image"]).attrs),
+        json.dumps(daemon.client.images.get(attrs["Image"]).history()),
         str(daemon.client.api.top(container.name)),
         container.log(),
         repr(container.server()),
@@ -248,8 +250,7 @@ def test_the_baseline_lies_beside_it(start: Start, files: Files) -> None:
     container = start(files("CREATE TABLE t (x int);"))
     ask(container, "DROP TABLE t")
     with psycopg.connect(container.maintenance().dsn(), autocommit=True) as connection:
-        _databases.drop(connection, "test")
-        _databases.clone(connection, container.template, "test")
+        container.renew(connection)
     assert ask(container, "SELECT count(*) FROM t") == [(0,)]
 
 
@@ -360,7 +361,7 @@ def test_what_nobody_used_for_long_goes(
     monkeypatch.setattr(
         _container,
         "_last_use",
-        lambda attrs: last_use(attrs) - (_container.OLD + 60) * (old in attrs["RepoTags"]),
+        lambda attrs: last_use(attrs) - (_cache.OLD + 60) * (old in attrs["RepoTags"]),
     )
     start(files("CREATE TABLE other (x int);"))
     assert old not in mine()
@@ -548,7 +549,7 @@ def test_who_makes_a_container_of_our_image_by_hand_owns_it(
     start: Start, daemon: Daemon, files: Files
 ) -> None:
     container = start(files("SELECT 1;"))
-    config = daemon.client.api.inspect_image(inspect(container)["Image"])["Config"]
+    config = daemon.client.images.get(inspect(container)["Image"]).attrs["Config"]
     assert _owner.of(config["Labels"], _container.LABEL) is None
     assert not [line for line in config["Env"] if "PASSWORD" in line]
 
@@ -562,7 +563,7 @@ def test_an_image_that_cannot_be_had(daemon: Daemon, tmp_path: Path) -> None:
     with pytest.raises(PostgresError) as caught:
         containers.fetch()
     text = str(caught.value)
-    assert said == ["pulling localhost:1/nobody/nothing:9, for it is not there yet"]
+    assert said == ["gotest: pulling localhost:1/nobody/nothing:9, for it is not there yet"]
     assert "the image localhost:1/nobody/nothing:9 is not there and cannot be pulled:" in text
     assert "connection refused" in text
     assert "--gotest-postgres-image" in text
