@@ -85,7 +85,7 @@ class Project:
         self.base = base
         self.image = image
         self.root = base / "shop"
-        self.env = {**os.environ, "DOCKER_HOST": os.environ[postgres_image.HOST]}
+        self.env = {"DOCKER_HOST": os.environ[postgres_image.HOST]}
         for name, text in FILES.items():
             self.write(name, text)
 
@@ -155,8 +155,9 @@ def test_pytest_that_is_killed_leaves_nothing(
         test_other = test_waits
         """,
     )
+    environ = {name: value for name, value in os.environ.items() if "XDIST" not in name}
     process = start_pytest(
-        project.root, *project.arguments, *workers, "test_shop.py", env=project.env
+        project.root, *project.arguments, *workers, "test_shop.py", env=environ | project.env
     )
     count = max(1, len(workers) * 2)
     try:
