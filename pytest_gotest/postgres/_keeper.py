@@ -25,7 +25,8 @@ class Keeper:
         self.counts = Counts()
         self._lock = threading.RLock()  # the process of a package is started in a thread of its own
         # A rolled back transaction leaves sequences moved, and others connect without one.
-        self._reset = _reset.of("auto" if way == "transaction" else way, instance)
+        with instance.turn() if isinstance(instance, Whole) else contextlib.nullcontext():
+            self._reset = _reset.of("auto" if way == "transaction" else way, instance)
         self._last = ""
         self._users: set[str] = set()  # a test of Go has its package around it
         self._turn = contextlib.ExitStack()

@@ -164,17 +164,19 @@ class Recorded:
                 if _catalogs.is_of(one, has_server=self._has_server)
             )
         )
-        self._stale: set[int] = (
-            set()
-        )  # catalogs that have the rows they had, but not where we know them
+        # Catalogs that have the rows they had, but not where we know them.
+        self._stale: set[int] = set()
         self._mark, _ = self._commit(start.mark, ())
         if self._mark.skip:
             # Somebody else got an id meanwhile: harmless, if it was not for this database.
             blocks, _ = self._log.touched(self._mark, self._sessions.sight().mark)
-            if blocks is None or any(
-                self._files[file].kind != "x" for file in blocks if file in self._files
-            ):
+            if blocks is None or any(map(self._is_ours, blocks)):
                 raise Damaged("somebody was writing")
+
+    def _is_ours(self, file: FileKey) -> bool:
+        """Whether it can only be written to from within this database, and means something."""
+        one = self._files.get(file)
+        return one is not None and one.kind != "x" and (self._has_server or not one.is_shared)
 
     def _of_kind(self, kind: str) -> list[Relation]:
         return [one for one in self._relations.values() if one.kind == kind]

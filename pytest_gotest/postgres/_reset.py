@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pytest_gotest._errors import PostgresError
 from pytest_gotest.postgres import _batch, _catalogs, _client, _databases
 from pytest_gotest.postgres._kept_rows import KeptRows
 from pytest_gotest.postgres._kept_sequences import KeptSequences
@@ -15,6 +17,8 @@ from pytest_gotest.postgres._sessions import Locked, Sessions, StillOpen
 if TYPE_CHECKING:
     import psycopg
 
+_TRIES = 10  # to record a state while somebody may still be writing
+_PAUSE = 0.2
 # Beside those of the system: what an extension made is its own.
 _NOT_OF_EXTENSIONS = """c.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_depend e
   WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')"""
@@ -107,9 +111,23 @@ class Auto(_Own):
     """The least that restores exactly: nothing, what was touched, the database, the server."""
 
     def _record(self) -> None:
-        has_server = self._instance.has_server
-        self._recorded = Recorded(self._open(), self._maintenance, has_server=has_server)
+        self._recorded = self._new()
         self._is_plain = not _databases.properties(self._maintenance, self._name)
+
+    def _new(self) -> Recorded:
+        for left in reversed(range(_TRIES)):
+            try:
+                return Recorded(
+                    self._open(), self._maintenance, has_server=self._instance.has_server
+                )
+            except Damaged as error:
+                if not left:
+                    raise PostgresError(
+                        f"the baseline of {self._name} cannot be recorded: {error}",
+                        hint="nobody else may write to it while tests run",
+                    ) from error
+                time.sleep(_PAUSE)
+        raise AssertionError("unreachable")
 
     def _restore(self, leaks: list[str]) -> Restored:
         import psycopg

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 from running import Outcome, run_pytest
+
+from pytest_gotest.postgres import _binaries
+from pytest_gotest.postgres._baseline import Baseline
+from pytest_gotest.postgres._cluster import Clusters
 
 FILES = {
     "go.mod": "module example.com/shop\n\ngo 1.22\n",
@@ -279,3 +285,47 @@ def test_a_transaction_that_never_ends(run: Run) -> None:
         """,
     )
     assert outcome.exitstatus == 0, outcome.output
+
+
+@pytest.mark.parametrize("isolation", ["database", "schema", "shared"])
+@pytest.mark.parametrize("workers", ["0", "3"])
+def test_one_server_for_all_workers(run: Run, isolation: str, workers: str) -> None:
+    """Which the controller starts, and which ends with it."""
+    order = ORDER.replace("public.", "")
+    outcome = run("-n", workers, f"--gotest-isolation={isolation}", test_it=order)
+    assert outcome.exitstatus == 0, outcome.output
+    assert len(outcome.items) == 6
+    assert "6 of 6 tests wrote to the database; put back" in outcome.output
+
+
+def test_a_server_that_is_there(run: Run, tmp_path: Path) -> None:
+    """As in CI, where somebody else has started it; nothing but the template is left on it."""
+    clusters = Clusters(_binaries.embedded(), tmp_path / "theirs", os.environ)
+    cluster = clusters.start(Baseline())
+    try:
+        url = cluster.server().url
+        for workers in ("0", "3"):
+            outcome = run("-n", workers, f"--gotest-postgres={url}", test_it=ORDER)
+            assert outcome.exitstatus == 0, outcome.output
+            assert cluster.server().password not in outcome.output
+        with psycopg.connect(url) as connection:
+            names = connection.execute("SELECT datname FROM pg_database").fetchall()
+        ours = [name for (name,) in names if name.startswith("gotest")]
+        assert [name[:9] for name in ours] == ["gotest_t_"]
+    finally:
+        cluster.stop()
+
+
+def test_no_server_is_asked_for(run: Run) -> None:
+    outcome = run("--gotest-postgres=off", test_it=ORDER)
+    assert outcome.exitstatus == 1
+    assert "a database was asked for, but --gotest-postgres is off" in outcome.output
+
+
+def test_a_server_per_worker_of_a_url(run: Run) -> None:
+    url = "postgresql://me:geheim@127.0.0.1:1/db"
+    outcome = run(f"--gotest-postgres={url}", "--gotest-isolation=server", test_it=ORDER)
+    assert "--gotest-isolation=server: of a URL there is one server" in outcome.output
+    outcome = run(f"--gotest-postgres={url}", test_it=ORDER)
+    assert "no connection to 127.0.0.1:1, database db, user me" in outcome.output
+    assert "geheim" not in outcome.output

@@ -130,7 +130,7 @@ def test_go_and_python_tests_share_a_migrated_server(project: Project) -> None:
         "plain/plain_test.go::TestPlain",
         "test_shop.py::test_same_server",
     }
-    assert "LEFT ('left_by_go',)" in outcome.output
+    assert "LEFT (None,)" in outcome.output
     assert ", a server per worker" in outcome.output
 
 
@@ -248,7 +248,7 @@ def test_a_migration_that_fails(project: Project) -> None:
     [
         ("gotest_postgres_env = {url}", "NAME=TEMPLATE, such as DATABASE_URL={url}"),
         ("gotest_postgres_env = A={nothing}", "{nothing} is none of {url}"),
-        ("gotest_postgres = mysql", "one of auto, embedded, local"),
+        ("gotest_postgres = mysql", "one of auto, container, embedded, local, off, or a URL"),
     ],
 )
 def test_settings_that_make_no_sense(project: Project, ini: str, said: str) -> None:
@@ -332,7 +332,7 @@ def test_each_package_begins_with_the_baseline(project: Project) -> None:
         project.write(f"{name}/{name}_test.go", inserting(name, "", "_ = db"))
     outcome = project.run("a", "b")
     assert outcome.exitstatus == 0, outcome.output
-    assert "put back 1 by what was touched" in outcome.output
+    assert "put back 2 by what was touched" in outcome.output
 
 
 def test_each_go_test_that_asks_for_it_begins_with_the_baseline(project: Project) -> None:
