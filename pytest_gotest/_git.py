@@ -179,6 +179,9 @@ def _fork(directory: Path) -> tuple[str, str]:
     )
 
 
+_PLACES = ("GIT_DIR", "GIT_COMMON_DIR", "GIT_INDEX_FILE")
+
+
 def environment() -> dict[str, str]:
     """For git commands that are to find the repository by the directory they run in.
 
@@ -187,9 +190,11 @@ def environment() -> dict[str, str]:
     """
     given = dict(os.environ)
     if "GIT_WORK_TREE" not in given:
-        for name in ("GIT_DIR", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX"):
+        for name in (*_PLACES, "GIT_PREFIX"):
             given.pop(name, None)
-    return given
+    # git takes them from the directory that it is started in, the user from that of pytest.
+    here = (name for name in (*_PLACES, "GIT_WORK_TREE") if name in given)
+    return {**given, **{name: os.path.abspath(given[name]) for name in here}}
 
 
 def _git(directory: Path, *arguments: str) -> bytes:

@@ -217,6 +217,17 @@ def test_nothing_changed(root: Path) -> None:
         (b'os.ReadFile("testdata/x")', False),
         (b"args...", False),
         (b'fmt.Println("and so on..")', False),
+        (b'x() // os.Getwd() is not what we want, nor "../data"', False),
+        (b'/* exec.Command, "os/exec",\n"../x" */ x()', False),
+        (b'u := "http://x/y"; f("../data")', True),  # what begins in a string is no comment
+        (b'u := `/*`; f("../data"); v := `*/`', True),
+        (b'c := \'"\'; f("../data") // "', True),
+        (b'/*\n#include "../x.h"\n*/\nimport "C"', True),  # which cgo compiles
+        (b'if strings.Contains(path, "..") { t.Fatal(path) }', False),
+        (b'ok := strings.HasPrefix(filepath.Clean(p), "../")', False),
+        (b'open(strings.TrimPrefix("../x", p))', True),
+        (b'open(strings.ReplaceAll(p, "a", "../"))', True),
+        (b'strings.Contains(p, ".."); os.Open("../data")', True),
     ],
 )
 def test_looks_beyond(source: bytes, expected: bool) -> None:
@@ -224,6 +235,20 @@ def test_looks_beyond(source: bytes, expected: bool) -> None:
 
 
 # git
+
+
+def test_a_repository_named_by_the_environment(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Relative to where pytest was started, not to the directory that is asked about."""
+    repository = Repository(root / "files")
+    repository.write("sub/a.txt")
+    repository.commit()
+    (root / "files/.git").rename(root / "elsewhere")
+    repository.write("sub/a.txt", "changed")
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("GIT_DIR", "elsewhere")
+    monkeypatch.setenv("GIT_WORK_TREE", "files")
+    found = change(root / "files/sub", "HEAD")
+    assert [path.name for path in found.paths] == ["a.txt"]
 
 
 class Repository:
