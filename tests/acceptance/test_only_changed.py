@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import subprocess
 import textwrap
 from pathlib import Path
 
 import pytest
-from running import Outcome, need_git, run_pytest
+from running import Outcome, need_c_compiler, need_git, run_pytest
 
 MODULE = {
     "go.mod": "module example.com/shop\n\ngo 1.22\n",
@@ -638,3 +639,66 @@ def test_never_less_than_what_depends_on_it(tmp_path: Path) -> None:
         }
         assert repository.ran() == expected
         repository.git("checkout", "-q", ".")
+
+
+VENDORED = {
+    **MODULE,
+    "go.mod": "module example.com/shop\n\ngo 1.22\n\nrequire example.com/lib v1.0.0\n",
+    "vendor/modules.txt": "# example.com/lib v1.0.0\n## explicit; go 1.22\nexample.com/lib\n",
+    "vendor/example.com/lib/lib.go": "package lib\n\nvar X = 1\n",
+    "fake/fake.go": """
+        package fake
+
+        import "example.com/lib"
+
+        var Now = lib.X
+    """,
+}
+
+
+def test_vendored_code(tmp_path: Path) -> None:
+    repository = Repository(tmp_path, VENDORED)
+    repository.write("vendor/example.com/lib/lib.go", "package lib\n\nvar X = 2\n")
+    assert repository.ran() >= {API}
+    assert repository.ran() < {API, STORE, TOOL}
+
+
+def test_a_conftest_above_a_package_behind_a_link(tmp_path: Path) -> None:
+    """pytest loads that of where the link is; which one a fixture is from it tells only when it runs."""
+    repository = Repository(tmp_path, MODULE)
+    linked = repository.top / "elsewhere" / "tool"
+    linked.parent.mkdir()
+    (repository.root / "tool").rename(linked)
+    (repository.root / "tool").symlink_to("../elsewhere/tool")
+    repository.commit()
+    repository.write(
+        "helpers/clocks.py", MODULE["helpers/clocks.py"].replace("return ZONE", "return str(ZONE)")
+    )
+    assert TOOL in repository.ran()
+
+
+def test_a_library_that_pkg_config_names(tmp_path: Path) -> None:
+    """Its flags come from a file that go does not list, so all is in doubt."""
+    need_c_compiler()
+    if shutil.which("pkg-config") is None:
+        pytest.skip("no pkg-config on PATH")
+    files = {
+        **MODULE,
+        "libs/answer.pc": "Name: answer\\nDescription: x\\nVersion: 1\\nCflags: -DANSWER=42\\n",
+        "tool/tool.go": """
+            package tool
+
+            // #cgo pkg-config: answer
+            import "C"
+
+            const Answer = C.ANSWER
+        """,
+    }
+    repository = Repository(
+        tmp_path, {name: text.replace("\\n", "\n") for name, text in files.items()}
+    )
+    repository.environ["PKG_CONFIG_PATH"] = str(repository.root / "libs")
+    repository.write(
+        "libs/answer.pc", files["libs/answer.pc"].replace("\\n", "\n").replace("42", "43")
+    )
+    assert TOOL in repository.ran()
