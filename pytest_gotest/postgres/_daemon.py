@@ -156,8 +156,9 @@ class Attached:
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        self._held.close()
+        for one in (self._socket, self._held):
+            with contextlib.suppress(OSError):  # over ssh it writes a farewell
+                one.close()
 
     def _read(self) -> None:
         with contextlib.suppress(Exception):  # closed by us, or by whatever is between
