@@ -66,7 +66,11 @@ class Recorder:
         try:
             yield
         finally:
-            self._spans.append((category, name, begin, time.time(), detail))
+            self.note(category, name, begin, **detail)
+
+    def note(self, category: str, name: str, begin: float, **detail: Any) -> None:
+        """What began then and ends now."""
+        self._spans.append((category, name, begin, time.time(), detail))
 
     def process(self, package: str) -> ProcessRecord:
         """A process of ``package`` is about to start."""

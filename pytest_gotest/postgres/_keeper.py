@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 
 from pytest_gotest._restores import Counts
 from pytest_gotest.postgres import _reset
@@ -23,6 +24,7 @@ class Keeper:
         self.instance = instance
         self.way = way
         self.counts = Counts()
+        self.note: Callable[[Restored, float], None] | None = None  # gets when it began, too
         self._lock = threading.RLock()  # the process of a package is started in a thread of its own
         # A rolled back transaction leaves sequences moved, and others connect without one.
         with instance.turn() if isinstance(instance, Whole) else contextlib.nullcontext():
@@ -78,8 +80,10 @@ class Keeper:
             self._turn.close()
 
     def _restore(self, user: str) -> Restored:
-        begun = time.perf_counter()
+        begun, since = time.perf_counter(), time.time()
         restored = self._reset.restore()
+        if self.note is not None:
+            self.note(restored, since)
         if restored.kind != "none":
             self.counts.seconds.setdefault(restored.kind, []).append(time.perf_counter() - begun)
         if restored.kind in _RENEWED and self.way != "template":

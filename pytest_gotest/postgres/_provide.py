@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -24,8 +25,12 @@ from pytest_gotest.postgres._container import Containers
 from pytest_gotest.postgres._database import Database
 from pytest_gotest.postgres._keeper import Keeper
 from pytest_gotest.postgres._provider import Instance, Provider
+from pytest_gotest.postgres._recorded import Restored
 from pytest_gotest.postgres._server import Server
 from pytest_gotest.postgres._shared import SharedServer, Worker
+
+if TYPE_CHECKING:
+    from pytest_gotest._recorder import Recorder
 
 
 def choose(
@@ -237,7 +242,17 @@ def keeper(config: pytest.Config, *, is_new: bool) -> Keeper:
         if is_new:
             postgres.instance.keep()
         postgres.keeper = Keeper(postgres.instance, _settings.read(config).reset)
+    hooks = config.pluginmanager.get_plugin("gotest-hooks")
+    if hooks is not None and hooks.go.recorder is not None:
+        postgres.keeper.note = functools.partial(_note, hooks.go.recorder)
     return postgres.keeper
+
+
+def _note(recorder: Recorder, restored: Restored, begun: float) -> None:
+    """For the timeline."""
+    tables = {"tables": ", ".join(restored.tables)} if restored.kind == "delta" else {}
+    why = {"why": restored.why} if restored.why else {}
+    recorder.note("reset", f"reset ({restored.kind})", begun, **tables, **why)
 
 
 def for_test(keeper: Keeper, nodeid: str) -> Generator[Database]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import textwrap
 from collections.abc import Callable
@@ -329,3 +330,15 @@ def test_a_server_per_worker_of_a_url(run: Run) -> None:
     outcome = run(f"--gotest-postgres={url}", test_it=ORDER)
     assert "no connection to 127.0.0.1:1, database db, user me" in outcome.output
     assert "geheim" not in outcome.output
+
+
+def test_the_timeline_has_the_resets(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "time.json"
+    outcome = run(f"--gotest-timeline={file}", test_it=ORDER)
+    assert outcome.exitstatus == 0, outcome.output
+    events = json.loads(file.read_text())["traceEvents"]
+    resets = [event for event in events if event.get("cat") == "reset"]
+    names = [event["name"] for event in resets]
+    assert names.count("reset (delta)") == 6
+    assert set(names) == {"reset (delta)", "reset (clean)"}
+    assert any(event["args"].get("tables") == "public.users" for event in resets)
