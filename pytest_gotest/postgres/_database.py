@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from pytest_gotest._errors import PostgresError
-from pytest_gotest.postgres import _client, _databases, _transaction
+from pytest_gotest.postgres import _client, _databases, _load, _transaction
 from pytest_gotest.postgres._keeper import Keeper
 from pytest_gotest.postgres._recorded import Damaged, Recorded
 from pytest_gotest.postgres._server import Server
@@ -68,6 +70,28 @@ class Database:
         cursor = self.execute(sql.SQL("SELECT * FROM {}").format(name))
         columns = [column.name for column in cursor.description or ()]
         return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+
+    def load(self, *files: str | os.PathLike[str]) -> None:
+        """The rows of ``.sql``, ``.csv``, ``.json`` and ``.yaml`` files, as gotest_seed reads them.
+
+        Raises `PostgresError` that names file, line and what is wrong.
+        """
+        with self._loading() as connection:
+            _load.files(connection, [Path(file) for file in files])
+
+    def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Rows by column; gives them back as the table has them, with ids and defaults. Raises `PostgresError`."""
+        with self._loading() as connection:
+            return _load.insert(connection, table, rows)
+
+    @contextlib.contextmanager
+    def _loading(self) -> Iterator[psycopg.Connection[Any]]:
+        if self._keeper.way == "transaction":
+            yield self._transaction().lend()
+        else:
+            self.execute("SELECT 1")
+            assert self._own is not None
+            yield self._own
 
     def restore(self) -> None:
         """Back to the baseline now, in the middle of a test; a connection with an open transaction is ended."""

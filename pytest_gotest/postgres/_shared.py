@@ -31,6 +31,7 @@ _KEPT = "_kept"  # behind the name of a worker's database: the baseline as gotes
 _MARK = "public.pytest_gotest_baseline"
 _TURN = "pytest-gotest's turn"
 _USED = "pytest-gotest, last used "
+_ONCE = "pytest-gotest, of one run"
 _LOCK = "SELECT {}(hashtextextended(%s, 0))"
 
 
@@ -201,7 +202,10 @@ class OwnDatabase(_Ours):
                 baseline.apply(replace(self._given, dbname=template))
                 _databases.end_sessions(self._life, template)
                 _databases.close(self._life, template)
-            _databases.comment(self._life, template, f"{_USED}{datetime.date.today()}")
+            kept = f"{_USED}{datetime.date.today()}" if baseline.lasts else _ONCE
+            _databases.comment(self._life, template, kept)
+            if not baseline.lasts:  # as long as one of this run lives
+                self._life.execute(_LOCK.format("pg_advisory_lock_shared"), (template,))
         finally:
             self._life.execute(_LOCK.format("pg_advisory_unlock"), (template,))
         return template
@@ -218,7 +222,7 @@ class OwnDatabase(_Ours):
         oldest = datetime.date.today() - datetime.timedelta(seconds=OLD)
         for name, said in found:
             is_old = (said or "").startswith(_USED) and said.removeprefix(_USED) < str(oldest)
-            if name.startswith(_WORKER) or is_old:
+            if name.startswith(_WORKER) or is_old or said == _ONCE:
                 with self._if_nobodys(_owner(name)) as is_free, contextlib.suppress(psycopg.Error):
                     if is_free:
                         _databases.drop(self._life, name, force=False)
@@ -233,6 +237,8 @@ class OwnDatabase(_Ours):
 
     def _remove(self) -> None:
         _databases.drop(self._life, self._name)
+        self._life.execute("SELECT pg_advisory_unlock_all()")
+        self._sweep()  # of this run's template, if we are the last
         if self._template.endswith(_KEPT):
             _databases.drop(self._life, self._template)
 
@@ -312,6 +318,11 @@ class Whole(_Ours):
         """Once; a table of ours tells by which baseline."""
         if baseline.is_empty:
             return
+        if not baseline.lasts:
+            raise PostgresError(
+                "--gotest-isolation=shared: nobody can tell whether the database is what gotest_migrate_command would make now",
+                hint="name what the command reads by gotest_migrate_inputs",
+            )
         there = self._life.execute("SELECT to_regclass(%s)", (_MARK,)).fetchone()
         known = there and there[0] and self._life.execute(f"SELECT key FROM {_MARK}").fetchone()
         if known == (baseline.key(),):

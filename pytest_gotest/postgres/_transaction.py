@@ -75,6 +75,11 @@ class Shared:
         lent: psycopg.Connection[Any] = self._connection
         return lent
 
+    def lend(self) -> psycopg.Connection[Any]:
+        """For work of ours, which is to succeed or fail as a whole."""
+        own: psycopg.Connection[Any] = self._connection
+        return own
+
     def execute(self, query: Any, parameters: Any) -> psycopg.Cursor[Any]:
         """As if committed at once; a failure undoes the statement alone."""
         with self._connection.transaction():

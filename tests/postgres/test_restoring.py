@@ -16,7 +16,7 @@ from pytest_gotest.postgres._cluster import Cluster
 
 Start = Callable[..., Cluster]
 
-STORIES = int(os.environ.get("GOTEST_STORIES", "12"))  # schemas, each disturbed so many times:
+STORIES = int(os.environ.get("GOTEST_STORIES", "6"))  # schemas, each disturbed so many times:
 TIMES = 25
 
 

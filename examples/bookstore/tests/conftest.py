@@ -51,11 +51,15 @@ def bookstore_binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return binary
 
 
+@pytest.fixture(autouse=True)
+def _a_fresh_shop(gotest_db: Any) -> None:
+    """Each test begins with the rows of seeds/, though the service goes on with its connections open."""
+
+
 @pytest.fixture(scope="session")
-def shop(bookstore_binary: Path) -> Iterator[Client]:
-    process = subprocess.Popen(
-        [bookstore_binary, "-addr", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True
-    )
+def shop(bookstore_binary: Path, gotest_postgres: Any) -> Iterator[Client]:
+    command = [bookstore_binary, "-addr", "127.0.0.1:0", "-database", gotest_postgres.url]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         url = process.stdout.readline().strip()

@@ -1,4 +1,4 @@
-"""What a customer can do over HTTP; each test sells a book of its own."""
+"""What a customer can do over HTTP, and what the database has of it."""
 
 from __future__ import annotations
 
@@ -47,3 +47,24 @@ def test_a_bad_order_is_refused(shop, lines, status) -> None:
     answer = shop.post("/orders", {"lines": lines})
     assert answer.status == status
     assert answer.body["error"]
+
+
+def test_what_the_seeds_have_is_on_sale(shop) -> None:
+    assert [book["stock"] for book in shop.get("/books?q=algorithms").body] == [2]
+
+
+@pytest.mark.parametrize("customer", ["first", "second"])
+def test_the_last_copies(shop, gotest_db, customer) -> None:
+    """Of which both customers find two: what a test did is undone behind the running service."""
+    placed = shop.post("/orders", {"lines": [{"isbn": "9780262033848", "quantity": 2}]})
+    assert placed.status == 201
+    [order] = gotest_db.rows("orders")
+    assert (order["id"], order["total_cents"]) == (1, 2 * 8999)
+    assert shop.get("/books/9780262033848").body["stock"] == 0
+
+
+def test_a_thousand_books(shop, gotest_db) -> None:
+    gotest_db.execute(
+        "INSERT INTO books SELECT 'x' || n, 'Book ' || n, 'Many', 100, 1 FROM generate_series(1, 1000) n"
+    )
+    assert len(shop.get("/books?q=many").body) == 1000

@@ -16,7 +16,9 @@ import (
 	"time"
 
 	"example.com/bookstore/httpapi"
+	"example.com/bookstore/store"
 	"example.com/bookstore/store/memory"
+	"example.com/bookstore/store/postgres"
 )
 
 func main() {
@@ -33,10 +35,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("bookstore", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	addr := flags.String("addr", "127.0.0.1:8080", "`host:port` to listen on; port 0 takes a free one")
+	database := flags.String("database", "", "`URL` of the PostgreSQL database; without it, nothing outlives the process")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	shop := memory.New()
+	var shop store.Store = memory.New()
+	if *database != "" {
+		kept, err := postgres.Open(ctx, *database)
+		if err != nil {
+			return err
+		}
+		shop = kept
+	}
 	defer shop.Close()
 	listener, err := net.Listen("tcp", *addr)
 	if err != nil {
