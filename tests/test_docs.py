@@ -270,7 +270,7 @@ def test_the_fixtures_and_markers_are_those_of_the_code(tmp_path: Path) -> None:
     fixtures = {
         name
         for name, value in vars(plugin).items()
-        if type(value).__name__ == "FixtureFunctionDefinition"
+        if type(value).__name__ == "FixtureFunctionDefinition" and not name.startswith("_")
     }
     said = run("pytest --gotest --markers", tmp_path, environment(tmp_path))
     markers = set(re.findall(r"^@pytest\.mark\.(gotest\w*)", said, flags=re.MULTILINE))
