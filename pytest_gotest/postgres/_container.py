@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 LABEL = "pytest-gotest."
 _WARM = LABEL + "warm"
+_RUN_ID = LABEL + "run"  # for people
 _REPOSITORY = "pytest-gotest"
 _PATIENCE = 120  # seconds for a start, on a machine that is busy
 _GOING = 30  # seconds in which the daemon removes a container
@@ -173,14 +174,15 @@ class Containers:
         import docker
 
         with told("container: the daemon does not say what images it has"):
-            for image in self._daemon.client.images.list(filters={"label": _WARM}):
+            client = self._daemon.client
+            for found in client.api.images(filters={"label": _WARM}):
                 # In use, or somebody else removed it.
                 with contextlib.suppress(docker.errors.APIError):
-                    image.reload()
+                    image = client.images.get(found["Id"])
                     age = time.time() - _last_use(image.attrs)
                     if age > (_SESSION if _ONCE in str(image.labels[_WARM]) else OLD):
                         for name in image.tags or [str(image.id)]:
-                            self._daemon.client.images.remove(name)
+                            client.images.remove(name)
 
 
 class Container:
@@ -223,7 +225,7 @@ class Container:
             "entrypoint": ["/bin/sh", "-c", _SCRIPT, _REPOSITORY],
             "command": [use.settings, *use.command],
             "environment": {**use.environment, "PGDATA": use.data, "KEPT": _KEPT, "DISK": _DISK},
-            "labels": _owner.ourselves().labels(LABEL),
+            "labels": {**_owner.ourselves().labels(LABEL), _RUN_ID: _run_id()},
             "ports": {_PORT: (self._daemon.bind, self.port or None)},
             "tmpfs": self._in_memory(),
             "shm_size": "1g",  # a limit; docker's own is too little for parallel queries
@@ -341,7 +343,7 @@ class Container:
     def commit(self, tag: str) -> None:
         """Make an image of it as it is."""
         # Whoever makes a container of that by hand is not its owner.
-        nobody = {name: "" for name in _owner.ourselves().labels(LABEL)}
+        nobody = {name: "" for name in (*_owner.ourselves().labels(LABEL), _RUN_ID)}
         changes = [f'LABEL {name}="{value}"' for name, value in {**nobody, _WARM: tag}.items()]
         with told(f"container {self.name}: no image can be made of it"):
             self._container.commit(_REPOSITORY, tag, changes=changes, pause=False)
@@ -408,6 +410,11 @@ def _initial(image: Image) -> _Use:
             "POSTGRES_INITDB_ARGS": " ".join(initdb_arguments((major,))),
         },
     )
+
+
+def _run_id() -> str:
+    """The same in all workers of xdist."""
+    return os.environ.get("PYTEST_XDIST_TESTRUNUID") or str(os.getpid())
 
 
 def _last_use(attrs: dict[str, Any]) -> float:

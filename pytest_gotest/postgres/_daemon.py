@@ -50,6 +50,7 @@ def connect() -> Daemon:
             )
     with _undisturbed():
         from testcontainers.core import docker_client
+        from testcontainers.core.config import testcontainers_config
 
         asked = docker_client.get_docker_host() or _USUAL
         with told(f"container: no daemon answers at {asked}", "start it, or set DOCKER_HOST"):
@@ -57,17 +58,19 @@ def connect() -> Daemon:
             found = docker_client.DockerClient(timeout=_ANSWER)
             found.client.ping()
         host = found.host()
+        is_set = getattr(testcontainers_config, "tc_host_override", None) is not None
     found.client.api.timeout = _PATIENCE
-    if not asked.startswith(("tcp:", "http", "ssh:")):
-        # Its socket is on this machine. testcontainers takes the gateway where we are in a container ourselves, but the
-        # daemon may be in there with us.
-        if host == "localhost" or _is_with_us(found.client):
-            host = LOOPBACK
-        return Daemon(found.client, host, host)
-    if host in ("localhost", LOOPBACK):
-        return Daemon(found.client, LOOPBACK, LOOPBACK)
+    is_near = not is_set and not asked.startswith(("tcp:", "http", "ssh:"))
+    return Daemon(found.client, *_reached(found.client, host, is_near))
+
+
+def _reached(client: docker.DockerClient, host: str, is_near: bool) -> tuple[str, str]:
+    """Where ports are reached that are bound to which address. ``is_near``: the daemon's socket is on this machine."""
+    # testcontainers takes the gateway where we are in a container ourselves, but the daemon may be in there with us.
+    if host in ("localhost", LOOPBACK, "::1") or (is_near and _is_with_us(client)):
+        return LOOPBACK, LOOPBACK
     # Nobody can tell by which of its addresses another machine is reached.
-    return Daemon(found.client, host, "0.0.0.0")
+    return host, host if is_near else "0.0.0.0"
 
 
 @contextlib.contextmanager

@@ -551,6 +551,9 @@ def test_who_makes_a_container_of_our_image_by_hand_owns_it(
     container = start(files("SELECT 1;"))
     config = daemon.client.images.get(inspect(container)["Image"]).attrs["Config"]
     assert _owner.of(config["Labels"], _container.LABEL) is None
+    assert {name: value for name, value in config["Labels"].items() if value} == {
+        "pytest-gotest.warm": config["Labels"]["pytest-gotest.warm"]
+    }
     assert not [line for line in config["Env"] if "PASSWORD" in line]
 
 
@@ -584,6 +587,34 @@ def test_no_daemon(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
         _daemon.connect()
     assert "DOCKER_HOST" in caught.value.hint
     assert os.environ["DOCKER_HOST"] == host
+
+
+@pytest.mark.parametrize(
+    ("host", "is_near", "is_with_us", "reached"),
+    [
+        ("localhost", True, False, ("127.0.0.1", "127.0.0.1")),
+        ("127.0.0.1", False, False, ("127.0.0.1", "127.0.0.1")),
+        ("build.example.com", False, False, ("build.example.com", "0.0.0.0")),
+        # We are in a container with the socket of the daemon outside, or with a daemon of our own.
+        ("172.17.0.1", True, False, ("172.17.0.1", "172.17.0.1")),
+        ("172.17.0.1", True, True, ("127.0.0.1", "127.0.0.1")),
+    ],
+)
+def test_where_a_server_is_reached(
+    host: str,
+    is_near: bool,
+    is_with_us: bool,
+    reached: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_daemon, "_is_with_us", lambda client: is_with_us)
+    assert _daemon._reached(client=None, host=host, is_near=is_near) == reached  # type: ignore[arg-type]
+
+
+def test_the_daemon_is_with_us(daemon: Daemon) -> None:
+    """Where tests run, as far as they can tell."""
+    if daemon.host == "127.0.0.1" and sys.platform == "linux":
+        assert _daemon._is_with_us(daemon.client)
 
 
 def test_no_packages(monkeypatch: pytest.MonkeyPatch) -> None:
