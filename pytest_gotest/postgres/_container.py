@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +43,7 @@ _WARM = LABEL + "warm"
 _RUN_ID = LABEL + "run"  # for people
 _REPOSITORY = "pytest-gotest"
 _PATIENCE = 120  # seconds for a start, on a machine that is busy
+_REACHED = 30  # seconds in which a server that runs can be reached
 _GOING = 30  # seconds in which the daemon removes a container
 _PORT = "5432/tcp"
 _ONCE = "run-"  # in the name of what is of use to one session only
@@ -201,6 +201,7 @@ class Container:
         self._verifier = _verifier(self._password)
         self.name = f"{_REPOSITORY}-{os.getpid()}-{secrets.token_hex(3)}"
         self.port = 0
+        self.version: tuple[int, ...] = ()
         self._image = image
         self._use = use
         self._has_kept = False
@@ -262,18 +263,22 @@ class Container:
 
     def _begin(self) -> None:
         self._tell(f"begin {self._verifier}", "begun", "did not start")
-        self.version  # noqa: B018  # asked for, it is known that we are let in
+        self.version = self._ask_version()
 
-    @cached_property
-    def version(self) -> tuple[int, ...]:
+    def _ask_version(self) -> tuple[int, ...]:
+        """It answers, so we are let in. What forwards the port may come later than the server."""
         import psycopg
 
-        try:
-            with _client.connect(self._address((), MAINTENANCE).dsn()) as connection:
-                number = connection.info.server_version
-        except psycopg.Error as error:
-            raise self._failed(f"did not let us in ({error})") from error
-        return divmod(number, 10000)
+        address = self._address((), MAINTENANCE).dsn(connect_timeout=str(_REACHED))
+        late = time.monotonic() + _REACHED
+        while True:
+            try:
+                with _client.connect(address) as connection:
+                    return divmod(connection.info.server_version, 10000)
+            except psycopg.Error as error:
+                if self.has_ended or time.monotonic() > late or "password" in str(error):
+                    raise self._failed(f"did not let us in ({error})") from error
+                time.sleep(0.02)
 
     def _tell(self, what: str, answer: str, otherwise: str) -> None:
         assert self._attached is not None
