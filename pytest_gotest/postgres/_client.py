@@ -50,6 +50,14 @@ def first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
+def hint(error: BaseException) -> str:
+    """What to do, where the server's word does not say it."""
+    said = str(error)
+    if "too many clients" in said or "remaining connection slots" in said:
+        return "each worker takes three of max_connections, and its tests some more: take fewer workers, or raise it"
+    return ""
+
+
 @contextmanager
 def _without_the_users() -> Iterator[None]:
     """libpq asks the environment for all that a connection string leaves open, and fails for a PGSERVICE it does not know."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from pytest_gotest._errors import PostgresError
 from pytest_gotest._restores import Counts
-from pytest_gotest.postgres import _reset
-from pytest_gotest.postgres._provider import Instance
+from pytest_gotest.postgres import _client, _reset
+from pytest_gotest.postgres._provider import Instance, last
 from pytest_gotest.postgres._recorded import Restored
 from pytest_gotest.postgres._server import Server
 from pytest_gotest.postgres._shared import Whole
@@ -27,7 +28,8 @@ class Keeper:
         self.note: Callable[[Restored, float], None] | None = None  # gets when it began, too
         self._lock = threading.RLock()  # the process of a package is started in a thread of its own
         # A rolled back transaction leaves sequences moved, and others connect without one.
-        with instance.turn() if isinstance(instance, Whole) else contextlib.nullcontext():
+        turn = instance.turn() if isinstance(instance, Whole) else contextlib.nullcontext()
+        with turn, self._told():
             self._reset = _reset.of("auto" if way == "transaction" else way, instance)
         self._last = ""
         self._users: set[str] = set()  # a test of Go has its package around it
@@ -81,7 +83,8 @@ class Keeper:
 
     def _restore(self, user: str) -> Restored:
         begun, since = time.perf_counter(), time.time()
-        restored = self._reset.restore()
+        with self._told():
+            restored = self._reset.restore()
         if self.note is not None:
             self.note(restored, since)
         if restored.kind != "none":
@@ -90,6 +93,20 @@ class Keeper:
             self.counts.renewed.append(f"{user}: {_RENEWED[restored.kind]}, for {restored.why}")
         self.counts.left += (f"{user} {leak}" for leak in restored.leaks)
         return restored
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        import psycopg
+
+        try:
+            yield
+        except psycopg.Error as error:
+            where = f"{self.server.host}:{self.server.port}, database {self.server.dbname}"
+            said = last(self.instance.log())
+            raise PostgresError(
+                f"{where}: {_client.first_line(error)}" + (f"\n{said}" if said else ""),
+                hint=_client.hint(error),
+            ) from error
 
     def close(self) -> None:
         with self._lock:

@@ -17,6 +17,7 @@ from pytest_gotest._cache import OLD
 from pytest_gotest._errors import PostgresError
 from pytest_gotest.postgres import _client, _databases
 from pytest_gotest.postgres._baseline import Baseline
+from pytest_gotest.postgres._binaries import OLDEST
 from pytest_gotest.postgres._provider import MAINTENANCE, OURS
 from pytest_gotest.postgres._server import Server
 
@@ -54,6 +55,8 @@ class SharedServer:
         self._worker = worker
         with self._connect(server) as connection:
             version = connection.info.server_version
+            if version // 10000 < OLDEST:
+                raise PostgresError(f"--gotest-postgres: {version // 10000} is older than {OLDEST}")
             self._server = replace(server, server_version=(version // 10000, version % 10000))
             row = connection.execute(
                 "SELECT rolsuper, rolcreatedb OR rolsuper, has_database_privilege(current_database(), 'CREATE')"
@@ -89,7 +92,9 @@ class SharedServer:
             return Whole(self._server, life, self.is_mighty, baseline)
         except psycopg.Error as error:
             life.close()
-            raise PostgresError(f"{self}: {_client.first_line(error)}") from error
+            raise PostgresError(
+                f"{self}: {_client.first_line(error)}", hint=_client.hint(error)
+            ) from error
         except BaseException:
             life.close()
             raise
@@ -110,7 +115,8 @@ class SharedServer:
             where = f"{server.host}:{server.port}, database {server.dbname}, user {server.user}"
             raise PostgresError(
                 f"--gotest-postgres: no connection to {where}: {_client.first_line(error)}",
-                hint="all of it has to be in the URL: ~/.pgpass and the PG* variables mean nothing to tests",
+                hint=_client.hint(error)
+                or "all of it has to be in the URL: ~/.pgpass and the PG* variables mean nothing to tests",
             ) from error
 
 

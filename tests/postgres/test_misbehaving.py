@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,9 +16,11 @@ import psycopg
 import pytest
 from randomly import dump
 
+from pytest_gotest._errors import PostgresError
+from pytest_gotest.postgres import _places
 from pytest_gotest.postgres._baseline import Baseline
 from pytest_gotest.postgres._binaries import Binaries
-from pytest_gotest.postgres._cluster import Cluster
+from pytest_gotest.postgres._cluster import Cluster, Clusters
 from pytest_gotest.postgres._keeper import Keeper
 
 Start = Callable[..., Cluster]
@@ -278,3 +281,51 @@ def test_again_and_again(bench: Bench) -> None:
         bench.restored()
         bench.run("INSERT INTO users (name) VALUES ('x')")
         assert bench.restored()[0] == "delta"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A file system of 150 MB, where servers are."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=150m,mode=711", "tmpfs", str(disk)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no file system of its own can be had: {done.stderr.strip()}")
+    os.chmod(tmp_path, 0o711)
+    monkeypatch.setattr(_places, "base", lambda: disk)
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_disk_that_a_test_fills(
+    small_disk: Path, binaries: Binaries, cache: Path, tmp_path: Path
+) -> None:
+    schema = tmp_path / "schema.sql"
+    schema.write_text(SCHEMA)
+    for place in (tmp_path, *tmp_path.parents):  # the account of servers of root passes here
+        if place.stat().st_uid == os.getuid() and place != Path("/"):
+            os.chmod(place, place.stat().st_mode | 0o011)
+    cluster = Clusters(binaries, cache, os.environ).start(Baseline((schema,)))
+    try:
+        with kept(cluster, binaries.directory) as bench:
+            bench.connect().execute("CREATE TABLE big (x text)")
+            bench.restored()
+            connection = bench.connect()
+            rows = "INSERT INTO users (name) SELECT repeat('x', 1000) FROM generate_series(1, 5000)"
+            with contextlib.suppress(psycopg.OperationalError):
+                while True:
+                    connection.execute(rows)
+            bench.restored()
+            bench.keeper.begin("next")
+            bench.run("INSERT INTO users (name) VALUES ('x')")
+            assert bench.restored()[0] == "delta"
+    finally:
+        cluster.stop()
+
+
+def test_no_room_for_a_server(small_disk: Path, binaries: Binaries, tmp_path: Path) -> None:
+    (small_disk / "full").write_bytes(b"x" * (140 << 20))
+    with pytest.raises(PostgresError, match="No space left on device"):
+        Clusters(binaries, tmp_path / "cache", os.environ).start(Baseline())
+    assert [path.name for path in small_disk.iterdir() if path.name.startswith("s-")] == []

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from pytest_gotest._errors import PostgresError
-from pytest_gotest.postgres import _server
+from pytest_gotest.postgres import _provider, _server
 from pytest_gotest.postgres._baseline import Baseline
 from pytest_gotest.postgres._cluster import Cluster
 from pytest_gotest.postgres._keeper import Keeper
@@ -192,7 +192,7 @@ def test_what_a_dead_owner_left_goes_with_the_next(
     code = """
 import sys, time
 from pathlib import Path
-from pytest_gotest.postgres import _server
+from pytest_gotest.postgres import _provider, _server
 from pytest_gotest.postgres._baseline import Baseline
 from pytest_gotest.postgres._shared import SharedServer, Worker
 shared = SharedServer(_server.of_url(sys.argv[1]), sys.argv[2], Worker(1, "run", "dead"))
@@ -223,7 +223,7 @@ def test_sixteen_at_once_make_one_template(role: Role, baseline: Baseline) -> No
 import sys
 from pathlib import Path
 import psycopg
-from pytest_gotest.postgres import _server
+from pytest_gotest.postgres import _provider, _server
 from pytest_gotest.postgres._baseline import Baseline
 from pytest_gotest.postgres._shared import SharedServer, Worker
 shared = SharedServer(_server.of_url(sys.argv[1]), "database", Worker(1, "run", sys.argv[3]))
@@ -287,3 +287,27 @@ def test_urls() -> None:
         with pytest.raises(ValueError, match=r"as libpq reads|has to name a user") as caught:
             _server.of_url(wrong)
         assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize("binaries", ["embedded"], indirect=True)
+def test_sixteen_workers_and_twenty_connections(
+    start: Start, baseline: Baseline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that get some work, and the others are told what is short."""
+    monkeypatch.setitem(_provider.SETTINGS, "max_connections", "20")
+    server = start(cache=tmp_path / "cache").server()
+    told: list[str] = []
+    with contextlib.ExitStack() as opened:
+        for number in range(16):
+            try:
+                keeper = opened.enter_context(
+                    kept(server, "database", baseline, name=f"gw{number}")
+                )
+                keeper.begin("a test")
+            except PostgresError as error:
+                told.append(str(error))
+    assert 0 < len(told) < 16
+    for said in told:
+        assert "too many clients" in said or "remaining connection slots" in said
+        assert "take fewer workers" in said
+        assert server.password not in said
