@@ -165,7 +165,7 @@ def _postgres_env(given: Sequence[str], option: Option) -> tuple[tuple[str, str]
 
 def _migrate_command(given: str, option: Option) -> str:
     if given:
-        from pytest_gotest.postgres import _command
+        from pytest_gotest.postgres.baseline import _command
 
         try:
             _command.check(given)

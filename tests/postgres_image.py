@@ -23,9 +23,9 @@ import pytest
 from filelock import FileLock
 
 from pytest_gotest._errors import PostgresError
-from pytest_gotest.postgres import _binaries, _daemon
-from pytest_gotest.postgres._binaries import Binaries
-from pytest_gotest.postgres._daemon import Daemon
+from pytest_gotest.postgres.servers import _binaries, _daemon
+from pytest_gotest.postgres.servers._binaries import Binaries
+from pytest_gotest.postgres.servers._daemon import Daemon
 
 HOST = "GOTEST_DOCKER_HOST"
 REPOSITORY = "pytest-gotest-test"

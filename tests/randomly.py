@@ -18,7 +18,7 @@ from typing import Any
 
 import psycopg
 
-from pytest_gotest.postgres._provider import Instance
+from pytest_gotest.postgres.servers._provider import Instance
 
 TYPES = {
     "int": "(random() * 1000)::int",

@@ -10,10 +10,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from pytest_gotest._errors import PostgresError
-from pytest_gotest.postgres import _client, _databases, _load, _transaction
+from pytest_gotest.postgres import _client, _databases, _transaction
 from pytest_gotest.postgres._keeper import Keeper
-from pytest_gotest.postgres._recorded import Damaged, Recorded
 from pytest_gotest.postgres._server import Server
+from pytest_gotest.postgres.baseline import _load
+from pytest_gotest.postgres.reset._recorded import Damaged, Recorded
 
 if TYPE_CHECKING:
     import psycopg

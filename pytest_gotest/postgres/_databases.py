@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_gotest.postgres import _client
-from pytest_gotest.postgres._provider import MAINTENANCE
 from pytest_gotest.postgres._server import Server
+from pytest_gotest.postgres.servers._provider import MAINTENANCE
 
 if TYPE_CHECKING:
     import psycopg

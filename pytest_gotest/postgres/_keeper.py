@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 
 from pytest_gotest._errors import PostgresError
 from pytest_gotest._restores import Counts
-from pytest_gotest.postgres import _client, _reset
-from pytest_gotest.postgres._provider import Instance, last
-from pytest_gotest.postgres._recorded import Restored
+from pytest_gotest.postgres import _client
 from pytest_gotest.postgres._server import Server
-from pytest_gotest.postgres._shared import Whole
+from pytest_gotest.postgres.reset import _reset
+from pytest_gotest.postgres.reset._recorded import Restored
+from pytest_gotest.postgres.servers._provider import Instance, last
+from pytest_gotest.postgres.servers._shared import Whole
 
 _RENEWED = {"clone": "a new database", "recopy": "a new server"}
 

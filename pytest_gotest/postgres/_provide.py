@@ -17,17 +17,19 @@ from pytest_gotest import _compat, _settings
 from pytest_gotest._errors import LeakWarning, PostgresError
 from pytest_gotest._restores import Counts
 from pytest_gotest._settings import Settings
-from pytest_gotest.postgres import _baseline, _binaries, _client, _daemon, _server
-from pytest_gotest.postgres._baseline import Baseline
-from pytest_gotest.postgres._cluster import Clusters
-from pytest_gotest.postgres._command import Command
-from pytest_gotest.postgres._container import Containers
+from pytest_gotest.postgres import _client, _server
 from pytest_gotest.postgres._database import Database
 from pytest_gotest.postgres._keeper import Keeper
-from pytest_gotest.postgres._provider import Instance, Provider
-from pytest_gotest.postgres._recorded import Restored
 from pytest_gotest.postgres._server import Server
-from pytest_gotest.postgres._shared import SharedServer, Worker
+from pytest_gotest.postgres.baseline import _baseline
+from pytest_gotest.postgres.baseline._baseline import Baseline
+from pytest_gotest.postgres.baseline._command import Command
+from pytest_gotest.postgres.reset._recorded import Restored
+from pytest_gotest.postgres.servers import _binaries, _daemon
+from pytest_gotest.postgres.servers._cluster import Clusters
+from pytest_gotest.postgres.servers._container import Containers
+from pytest_gotest.postgres.servers._provider import Instance, Provider
+from pytest_gotest.postgres.servers._shared import SharedServer, Worker
 
 if TYPE_CHECKING:
     from pytest_gotest._recorder import Recorder

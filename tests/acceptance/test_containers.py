@@ -11,7 +11,7 @@ import postgres_image
 import pytest
 from running import Outcome, run_pytest, start_pytest
 
-from pytest_gotest.postgres._daemon import Daemon
+from pytest_gotest.postgres.servers._daemon import Daemon
 
 FILES = {
     "go.mod": """

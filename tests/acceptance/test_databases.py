@@ -12,9 +12,9 @@ import psycopg
 import pytest
 from running import Outcome, run_pytest
 
-from pytest_gotest.postgres import _binaries
-from pytest_gotest.postgres._baseline import Baseline
-from pytest_gotest.postgres._cluster import Clusters
+from pytest_gotest.postgres.baseline._baseline import Baseline
+from pytest_gotest.postgres.servers import _binaries
+from pytest_gotest.postgres.servers._cluster import Clusters
 
 FILES = {
     "go.mod": "module example.com/shop\n\ngo 1.22\n",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from running import Outcome, run_pytest
 
-from pytest_gotest.postgres import _places
+from pytest_gotest.postgres.servers import _places
 
 FILES = {
     "go.mod": "module example.com/shop\n\ngo 1.22\n\nrequire github.com/lib/pq v1.10.9\n",

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from pytest_gotest._errors import PostgresError
-from pytest_gotest.postgres import _binaries
-from pytest_gotest.postgres._baseline import Baseline
-from pytest_gotest.postgres._binaries import Binaries
-from pytest_gotest.postgres._cluster import Cluster, Clusters
+from pytest_gotest.postgres.baseline._baseline import Baseline
+from pytest_gotest.postgres.servers import _binaries
+from pytest_gotest.postgres.servers._binaries import Binaries
+from pytest_gotest.postgres.servers._cluster import Cluster, Clusters
 
 Start = Callable[..., Cluster]
 

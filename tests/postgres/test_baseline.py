@@ -12,11 +12,11 @@ import psycopg
 import pytest
 
 from pytest_gotest._errors import PostgresError
-from pytest_gotest.postgres import _baseline, _script
-from pytest_gotest.postgres._baseline import Baseline
-from pytest_gotest.postgres._cluster import Cluster
-from pytest_gotest.postgres._command import Command
 from pytest_gotest.postgres._server import Server
+from pytest_gotest.postgres.baseline import _baseline, _script
+from pytest_gotest.postgres.baseline._baseline import Baseline
+from pytest_gotest.postgres.baseline._command import Command
+from pytest_gotest.postgres.servers._cluster import Cluster
 
 Start = Callable[..., Cluster]
 Write = Callable[..., Path]
@@ -159,7 +159,7 @@ def test_what_pg_dump_writes(server: Server, start: Start, tmp_path: Path) -> No
 
 
 def _programs(server: Server) -> Path:
-    from pytest_gotest.postgres import _binaries
+    from pytest_gotest.postgres.servers import _binaries
 
     found = _binaries.embedded() if server.provider == "embedded" else _binaries.local(os.environ)
     if not (found.directory / "pg_dump").exists():
@@ -242,7 +242,7 @@ def test_a_command_that_takes_long_shows_what_it_says(
 ) -> None:
     from dataclasses import replace
 
-    from pytest_gotest.postgres import _command
+    from pytest_gotest.postgres.baseline import _command
 
     monkeypatch.setattr(_command, "_PATIENCE", 0.01)
     said: list[str] = []
@@ -310,7 +310,7 @@ def test_a_change_runs_only_what_comes_after_it(
 def test_what_is_of_use_to_one_session_goes_with_it(
     start: Start, command: Callable[..., Command], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pytest_gotest.postgres import _places
+    from pytest_gotest.postgres.servers import _places
 
     cache = tmp_path / "cache"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from pytest_gotest._errors import PostgresError
-from pytest_gotest.postgres._binaries import embedded, local
 from pytest_gotest.postgres._provide import choose
+from pytest_gotest.postgres.servers._binaries import embedded, local
 
 
 def programs(directory: Path, version: str, *names: str) -> Path:
@@ -70,7 +70,7 @@ def test_what_cannot_serve(tmp_path: Path, version: str, names: tuple[str, ...],
 
 def test_auto_lists_what_was_tried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    monkeypatch.setattr("pytest_gotest.postgres._binaries._PLACES", ())
+    monkeypatch.setattr("pytest_gotest.postgres.servers._binaries._PLACES", ())
     monkeypatch.setattr(local, "__defaults__", ((),))
     with pytest.raises(PostgresError) as caught:
         choose("auto", "", tmp_path, {"PATH": str(tmp_path)})

@@ -16,10 +16,10 @@ import psycopg
 import pytest
 
 from pytest_gotest._errors import PostgresError
-from pytest_gotest.postgres import _cluster, _places, _provider
-from pytest_gotest.postgres._baseline import Baseline
-from pytest_gotest.postgres._binaries import Binaries
-from pytest_gotest.postgres._cluster import Cluster, Clusters
+from pytest_gotest.postgres.baseline._baseline import Baseline
+from pytest_gotest.postgres.servers import _cluster, _places, _provider
+from pytest_gotest.postgres.servers._binaries import Binaries
+from pytest_gotest.postgres.servers._cluster import Cluster, Clusters
 
 Start = Callable[..., Cluster]
 
@@ -107,7 +107,7 @@ def _runs(pid: int) -> bool:
 OWNER = """
 import os, sys, time
 from pathlib import Path
-from pytest_gotest.postgres._baseline import Baseline
+from pytest_gotest.postgres.baseline._baseline import Baseline
 from pytest_gotest.postgres._provide import choose
 
 cluster = choose(sys.argv[1], "", Path(sys.argv[2]), os.environ).start(Baseline())
@@ -306,7 +306,7 @@ def test_sixteen_at_once_make_one_baseline(
 import os, sys
 from pathlib import Path
 import psycopg
-from pytest_gotest.postgres._baseline import Baseline
+from pytest_gotest.postgres.baseline._baseline import Baseline
 from pytest_gotest.postgres._provide import choose
 
 made = Baseline((Path(sys.argv[3]),))

@@ -24,11 +24,11 @@ import pytest
 
 from pytest_gotest import _cache
 from pytest_gotest._errors import PostgresError
-from pytest_gotest.postgres import _binaries, _container, _daemon, _owner, _provider
-from pytest_gotest.postgres._baseline import Baseline
-from pytest_gotest.postgres._container import Container, Containers
-from pytest_gotest.postgres._daemon import Daemon
 from pytest_gotest.postgres._provide import choose
+from pytest_gotest.postgres.baseline._baseline import Baseline
+from pytest_gotest.postgres.servers import _binaries, _container, _daemon, _owner, _provider
+from pytest_gotest.postgres.servers._container import Container, Containers
+from pytest_gotest.postgres.servers._daemon import Daemon
 
 Start = Callable[..., Container]
 Files = Callable[..., Baseline]
@@ -308,7 +308,7 @@ EIGHT = """
 import os, sys
 from pathlib import Path
 import psycopg
-from pytest_gotest.postgres._baseline import Baseline
+from pytest_gotest.postgres.baseline._baseline import Baseline
 from pytest_gotest.postgres._provide import choose
 
 container = choose("container", sys.argv[1], Path(sys.argv[2]), os.environ).start(Baseline((Path(sys.argv[3]),)))
@@ -392,7 +392,7 @@ def test_nothing_is_left(start: Start, daemon: Daemon) -> None:
 OWNER = """
 import os, sys, time
 from pathlib import Path
-from pytest_gotest.postgres._baseline import Baseline
+from pytest_gotest.postgres.baseline._baseline import Baseline
 from pytest_gotest.postgres._provide import choose
 
 baseline = Baseline(tuple(Path(path) for path in sys.argv[3:]))

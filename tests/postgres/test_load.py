@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from psycopg.rows import dict_row
 
 from pytest_gotest._errors import PostgresError
-from pytest_gotest.postgres import _load, _rows
-from pytest_gotest.postgres._baseline import Baseline
-from pytest_gotest.postgres._cluster import Cluster
-from pytest_gotest.postgres._load import Reference, Table
+from pytest_gotest.postgres.baseline import _load, _rows
+from pytest_gotest.postgres.baseline._baseline import Baseline
+from pytest_gotest.postgres.baseline._load import Reference, Table
+from pytest_gotest.postgres.servers._cluster import Cluster
 
 Start = Callable[..., Cluster]
 Connection = psycopg.Connection[Any]

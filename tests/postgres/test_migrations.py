@@ -6,8 +6,8 @@ from pathlib import PurePath
 
 import pytest
 
-from pytest_gotest.postgres import _migrations
-from pytest_gotest.postgres._migrations import ForeignError, upward
+from pytest_gotest.postgres.baseline import _migrations
+from pytest_gotest.postgres.baseline._migrations import ForeignError, upward
 
 
 def in_order(*names: str) -> list[str]:

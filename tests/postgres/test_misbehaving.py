@@ -17,11 +17,11 @@ import pytest
 from randomly import dump
 
 from pytest_gotest._errors import PostgresError
-from pytest_gotest.postgres import _places
-from pytest_gotest.postgres._baseline import Baseline
-from pytest_gotest.postgres._binaries import Binaries
-from pytest_gotest.postgres._cluster import Cluster, Clusters
 from pytest_gotest.postgres._keeper import Keeper
+from pytest_gotest.postgres.baseline._baseline import Baseline
+from pytest_gotest.postgres.servers import _places
+from pytest_gotest.postgres.servers._binaries import Binaries
+from pytest_gotest.postgres.servers._cluster import Cluster, Clusters
 
 Start = Callable[..., Cluster]
 Connection = psycopg.Connection[Any]

@@ -10,9 +10,9 @@ import psycopg
 import pytest
 from randomly import World, dump
 
-from pytest_gotest.postgres import _reset
-from pytest_gotest.postgres._binaries import Binaries
-from pytest_gotest.postgres._cluster import Cluster
+from pytest_gotest.postgres.reset import _reset
+from pytest_gotest.postgres.servers._binaries import Binaries
+from pytest_gotest.postgres.servers._cluster import Cluster
 
 Start = Callable[..., Cluster]
 

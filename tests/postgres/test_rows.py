@@ -11,8 +11,8 @@ from pathlib import PurePath
 import pytest
 
 from pytest_gotest._errors import PostgresError
-from pytest_gotest.postgres import _rows
-from pytest_gotest.postgres._rows import Row, Rows, Sheet, encode, parse
+from pytest_gotest.postgres.baseline import _rows
+from pytest_gotest.postgres.baseline._rows import Row, Rows, Sheet, encode, parse
 
 
 @pytest.mark.parametrize(

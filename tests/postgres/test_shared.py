@@ -14,12 +14,13 @@ import psycopg
 import pytest
 
 from pytest_gotest._errors import PostgresError
-from pytest_gotest.postgres import _provider, _server
-from pytest_gotest.postgres._baseline import Baseline
-from pytest_gotest.postgres._cluster import Cluster
+from pytest_gotest.postgres import _server
 from pytest_gotest.postgres._keeper import Keeper
 from pytest_gotest.postgres._server import Server
-from pytest_gotest.postgres._shared import SharedServer, Worker
+from pytest_gotest.postgres.baseline._baseline import Baseline
+from pytest_gotest.postgres.servers import _provider
+from pytest_gotest.postgres.servers._cluster import Cluster
+from pytest_gotest.postgres.servers._shared import SharedServer, Worker
 
 Start = Callable[..., Cluster]
 
@@ -192,9 +193,10 @@ def test_what_a_dead_owner_left_goes_with_the_next(
     code = """
 import sys, time
 from pathlib import Path
-from pytest_gotest.postgres import _provider, _server
-from pytest_gotest.postgres._baseline import Baseline
-from pytest_gotest.postgres._shared import SharedServer, Worker
+from pytest_gotest.postgres import _server
+from pytest_gotest.postgres.servers import _provider
+from pytest_gotest.postgres.baseline._baseline import Baseline
+from pytest_gotest.postgres.servers._shared import SharedServer, Worker
 shared = SharedServer(_server.of_url(sys.argv[1]), sys.argv[2], Worker(1, "run", "dead"))
 instance = shared.start(Baseline((Path(sys.argv[3]),)))
 print("up", flush=True)
@@ -223,9 +225,10 @@ def test_sixteen_at_once_make_one_template(role: Role, baseline: Baseline) -> No
 import sys
 from pathlib import Path
 import psycopg
-from pytest_gotest.postgres import _provider, _server
-from pytest_gotest.postgres._baseline import Baseline
-from pytest_gotest.postgres._shared import SharedServer, Worker
+from pytest_gotest.postgres import _server
+from pytest_gotest.postgres.servers import _provider
+from pytest_gotest.postgres.baseline._baseline import Baseline
+from pytest_gotest.postgres.servers._shared import SharedServer, Worker
 shared = SharedServer(_server.of_url(sys.argv[1]), "database", Worker(1, "run", sys.argv[3]))
 instance = shared.start(Baseline((Path(sys.argv[2]),)))
 with psycopg.connect(instance.server().url) as connection:

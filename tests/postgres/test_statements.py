@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_gotest.postgres._statements import split
+from pytest_gotest.postgres.baseline._statements import split
 
 
 def texts(text: str) -> list[str]:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from pytest_gotest.postgres import _baseline
-from pytest_gotest.postgres._baseline import Baseline
-from pytest_gotest.postgres._binaries import Binaries
-from pytest_gotest.postgres._cluster import Cluster
-from pytest_gotest.postgres._command import Command
 from pytest_gotest.postgres._server import Server
+from pytest_gotest.postgres.baseline import _baseline
+from pytest_gotest.postgres.baseline._baseline import Baseline
+from pytest_gotest.postgres.baseline._command import Command
+from pytest_gotest.postgres.servers._binaries import Binaries
+from pytest_gotest.postgres.servers._cluster import Cluster
 
 Start = Callable[..., Cluster]
 

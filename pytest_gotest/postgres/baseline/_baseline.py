@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_gotest._errors import PostgresError
-from pytest_gotest.postgres import _client, _inputs, _load, _migrations, _rows, _script
-from pytest_gotest.postgres._command import Command
+from pytest_gotest.postgres import _client
 from pytest_gotest.postgres._server import Server
+from pytest_gotest.postgres.baseline import _inputs, _load, _migrations, _rows, _script
+from pytest_gotest.postgres.baseline._command import Command
 
 _VERSION = 2  # of how files are read; part of the key
 

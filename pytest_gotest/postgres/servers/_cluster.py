@@ -25,11 +25,13 @@ from filelock import FileLock
 
 from pytest_gotest._cache import OLD
 from pytest_gotest._errors import PostgresError
-from pytest_gotest.postgres import _client, _databases, _guard, _places
-from pytest_gotest.postgres._baseline import Baseline
-from pytest_gotest.postgres._binaries import Binaries
-from pytest_gotest.postgres._places import Account, Place
-from pytest_gotest.postgres._provider import (
+from pytest_gotest.postgres import _client, _databases
+from pytest_gotest.postgres._server import Server
+from pytest_gotest.postgres.baseline._baseline import Baseline
+from pytest_gotest.postgres.servers import _guard, _places
+from pytest_gotest.postgres.servers._binaries import Binaries
+from pytest_gotest.postgres.servers._places import Account, Place
+from pytest_gotest.postgres.servers._provider import (
     DBNAME,
     MAINTENANCE,
     SETTINGS,
@@ -38,7 +40,6 @@ from pytest_gotest.postgres._provider import (
     initdb_arguments,
     last,
 )
-from pytest_gotest.postgres._server import Server
 
 if TYPE_CHECKING:
     import psycopg

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from pytest_gotest.postgres import _batch, _catalogs
-from pytest_gotest.postgres._catalogs import Relation
-from pytest_gotest.postgres._kept_rows import KeptRows
-from pytest_gotest.postgres._kept_sequences import KeptSequences
-from pytest_gotest.postgres._recorded import Damaged, Restored, settle
-from pytest_gotest.postgres._sessions import Locked, Sessions, StillOpen
+from pytest_gotest.postgres.reset import _batch, _catalogs
+from pytest_gotest.postgres.reset._catalogs import Relation
+from pytest_gotest.postgres.reset._kept_rows import KeptRows
+from pytest_gotest.postgres.reset._kept_sequences import KeptSequences
+from pytest_gotest.postgres.reset._recorded import Damaged, Restored, settle
+from pytest_gotest.postgres.reset._sessions import Locked, Sessions, StillOpen
 
 if TYPE_CHECKING:
     import psycopg

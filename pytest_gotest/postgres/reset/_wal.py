@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_gotest.postgres import _batch
+from pytest_gotest.postgres.reset import _batch
 
 if TYPE_CHECKING:
     import psycopg

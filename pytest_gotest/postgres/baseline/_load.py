@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pytest_gotest._errors import PostgresError
-from pytest_gotest.postgres import _inputs, _rows, _script
-from pytest_gotest.postgres._rows import Row, Rows, Sheet, Source
+from pytest_gotest.postgres.baseline import _inputs, _rows, _script
+from pytest_gotest.postgres.baseline._rows import Row, Rows, Sheet, Source
 
 if TYPE_CHECKING:
     import psycopg

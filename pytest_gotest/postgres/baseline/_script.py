@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_gotest._errors import PostgresError
-from pytest_gotest.postgres import _migrations, _statements
-from pytest_gotest.postgres._migrations import ForeignError
-from pytest_gotest.postgres._statements import Statement
+from pytest_gotest.postgres.baseline import _migrations, _statements
+from pytest_gotest.postgres.baseline._migrations import ForeignError
+from pytest_gotest.postgres.baseline._statements import Statement
 
 if TYPE_CHECKING:
     import psycopg

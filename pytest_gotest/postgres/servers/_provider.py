@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pytest_gotest.postgres._baseline import Baseline
 from pytest_gotest.postgres._server import Server
+from pytest_gotest.postgres.baseline._baseline import Baseline
 
 if TYPE_CHECKING:
     import psycopg

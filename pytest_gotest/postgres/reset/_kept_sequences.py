@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from pytest_gotest.postgres import _batch
-from pytest_gotest.postgres._catalogs import Relation
-from pytest_gotest.postgres._kept_rows import union
+from pytest_gotest.postgres.reset import _batch
+from pytest_gotest.postgres.reset._catalogs import Relation
+from pytest_gotest.postgres.reset._kept_rows import union
 
 if TYPE_CHECKING:
     import psycopg

@@ -14,8 +14,9 @@ from urllib.parse import quote
 
 from pytest_gotest._errors import PostgresError, ProcessError
 from pytest_gotest._process import Child
-from pytest_gotest.postgres import _client, _inputs, _server
+from pytest_gotest.postgres import _client, _server
 from pytest_gotest.postgres._server import Server
+from pytest_gotest.postgres.baseline import _inputs
 
 _PATIENCE = 10  # seconds until it is said again that it still runs
 _SHOWN = 20  # last lines of its output in an error

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from pytest_gotest.postgres import _batch
-from pytest_gotest.postgres._provider import OURS
-from pytest_gotest.postgres._wal import Mark
+from pytest_gotest.postgres.reset import _batch
+from pytest_gotest.postgres.reset._wal import Mark
+from pytest_gotest.postgres.servers._provider import OURS
 
 if TYPE_CHECKING:
     import psycopg

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from pytest_gotest.postgres import _batch
-from pytest_gotest.postgres._catalogs import Blocks, Relation, between, runs
+from pytest_gotest.postgres.reset import _batch
+from pytest_gotest.postgres.reset._catalogs import Blocks, Relation, between, runs
 
 if TYPE_CHECKING:
     import psycopg

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from pytest_gotest._cache import OLD
 from pytest_gotest._errors import PostgresError
 from pytest_gotest.postgres import _client, _databases
-from pytest_gotest.postgres._baseline import Baseline
-from pytest_gotest.postgres._binaries import OLDEST
-from pytest_gotest.postgres._provider import MAINTENANCE, OURS
 from pytest_gotest.postgres._server import Server
+from pytest_gotest.postgres.baseline._baseline import Baseline
+from pytest_gotest.postgres.servers._binaries import OLDEST
+from pytest_gotest.postgres.servers._provider import MAINTENANCE, OURS
 
 if TYPE_CHECKING:
     import psycopg

@@ -6,13 +6,14 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_gotest._errors import PostgresError
-from pytest_gotest.postgres import _batch, _catalogs, _client, _databases
-from pytest_gotest.postgres._kept_rows import KeptRows
-from pytest_gotest.postgres._kept_sequences import KeptSequences
-from pytest_gotest.postgres._looking import Looked
-from pytest_gotest.postgres._provider import OURS, Instance
-from pytest_gotest.postgres._recorded import Damaged, Recorded, Restored, settle
-from pytest_gotest.postgres._sessions import Locked, Sessions, StillOpen
+from pytest_gotest.postgres import _client, _databases
+from pytest_gotest.postgres.reset import _batch, _catalogs
+from pytest_gotest.postgres.reset._kept_rows import KeptRows
+from pytest_gotest.postgres.reset._kept_sequences import KeptSequences
+from pytest_gotest.postgres.reset._looking import Looked
+from pytest_gotest.postgres.reset._recorded import Damaged, Recorded, Restored, settle
+from pytest_gotest.postgres.reset._sessions import Locked, Sessions, StillOpen
+from pytest_gotest.postgres.servers._provider import OURS, Instance
 
 if TYPE_CHECKING:
     import psycopg

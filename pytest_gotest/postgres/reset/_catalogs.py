@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_gotest.postgres import _batch
-from pytest_gotest.postgres._wal import FileKey
+from pytest_gotest.postgres.reset import _batch
+from pytest_gotest.postgres.reset._wal import FileKey
 
 if TYPE_CHECKING:
     import psycopg

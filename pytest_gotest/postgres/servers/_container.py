@@ -19,10 +19,12 @@ from filelock import FileLock
 
 from pytest_gotest._cache import OLD
 from pytest_gotest._errors import PostgresError
-from pytest_gotest.postgres import _client, _databases, _owner
-from pytest_gotest.postgres._baseline import Baseline
-from pytest_gotest.postgres._daemon import Attached, Daemon, told
-from pytest_gotest.postgres._provider import (
+from pytest_gotest.postgres import _client, _databases
+from pytest_gotest.postgres._server import Server
+from pytest_gotest.postgres.baseline._baseline import Baseline
+from pytest_gotest.postgres.servers import _owner
+from pytest_gotest.postgres.servers._daemon import Attached, Daemon, told
+from pytest_gotest.postgres.servers._provider import (
     DBNAME,
     MAINTENANCE,
     SETTINGS,
@@ -31,7 +33,6 @@ from pytest_gotest.postgres._provider import (
     initdb_arguments,
     last,
 )
-from pytest_gotest.postgres._server import Server
 
 if TYPE_CHECKING:
     import docker.models.containers

@@ -16,13 +16,14 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from pytest_gotest.postgres import _batch, _catalogs, _databases
-from pytest_gotest.postgres._catalogs import PG_CLASS, Blocks, Digests, Relation
-from pytest_gotest.postgres._kept_rows import KeptRows
-from pytest_gotest.postgres._kept_sequences import KeptSequences
-from pytest_gotest.postgres._provider import OURS
-from pytest_gotest.postgres._sessions import Locked, Sessions, Sight, StillOpen
-from pytest_gotest.postgres._wal import FileKey, Log, Mark
+from pytest_gotest.postgres import _databases
+from pytest_gotest.postgres.reset import _batch, _catalogs
+from pytest_gotest.postgres.reset._catalogs import PG_CLASS, Blocks, Digests, Relation
+from pytest_gotest.postgres.reset._kept_rows import KeptRows
+from pytest_gotest.postgres.reset._kept_sequences import KeptSequences
+from pytest_gotest.postgres.reset._sessions import Locked, Sessions, Sight, StillOpen
+from pytest_gotest.postgres.reset._wal import FileKey, Log, Mark
+from pytest_gotest.postgres.servers._provider import OURS
 
 if TYPE_CHECKING:
     import psycopg

@@ -1,0 +1,1 @@
+"""What a database holds before any test: migrations, a command, rows of files."""
