@@ -280,7 +280,7 @@ def test_the_fixtures_and_markers_are_those_of_the_code(tmp_path: Path) -> None:
 def test_troubleshooting_quotes_what_the_code_says() -> None:
     package = Path(plugin.__file__).parent
     # Python joins neighbouring literals; so does this.
-    code = "".join(file.read_text(encoding="utf-8") for file in sorted(package.glob("*.py")))
+    code = "".join(file.read_text(encoding="utf-8") for file in sorted(package.rglob("*.py")))
     code = re.sub(r'"\s*\n\s*f?"', "", code)
     for head in _sections(DOCS / "troubleshooting.md"):
         for quoted in re.findall(r"`([^`]+)`", head):
