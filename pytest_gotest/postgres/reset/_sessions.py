@@ -22,24 +22,26 @@ _PATIENCE = 5.0  # seconds for what cannot be ended by us: autovacuum, a replica
 _PAUSE = 0.005
 _ENDED_WITHIN = 2000  # ms for a session that was told to end
 
-_OTHERS = f"pid NOT IN (SELECT pid FROM pg_stat_activity WHERE application_name = '{OURS}')"
+# Of the function, for the view pg_stat_activity joins names to it that nobody here asks for.
+_ACTIVITY = "pg_stat_get_activity(NULL)"
+_OTHERS = f"datid = {{database}} AND pid <> pg_backend_pid() AND application_name <> '{OURS}'"
 # In this order, or a commit between two of them goes unseen.
 _QUESTIONS = (
     # `age` of any fixed id tells the next one, without using up any.
     "SELECT age('3'::xid), (pg_current_wal_insert_lsn() - '0/0')::int8,"
-    " pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn(),"
-    " {settings},"
-    " ARRAY(SELECT slot_name::text FROM pg_replication_slots), ARRAY(SELECT datname::text FROM pg_database),"
-    " (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')",
-    "SELECT pid, backend_type = 'client backend', backend_xid IS NOT NULL, coalesce(state, backend_type),"
-    " extract(epoch FROM now() - xact_start)::float, coalesce(extract(epoch FROM xact_start), 0)::float,"
-    " left(query, 200) FROM pg_stat_activity"
-    " WHERE datname = current_database() AND {others}"
-    " AND (xact_start IS NOT NULL AND backend_type = 'client backend' OR backend_xid IS NOT NULL) AND {whose}",
-    "SELECT quote_literal(gid) FROM pg_prepared_xacts WHERE database = current_database()",
-    # Those that outlive a transaction.
-    "SELECT DISTINCT pid, classid::int8, objid::int8, objsubid FROM pg_locks WHERE locktype = 'advisory' AND granted"
-    " AND {others} AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+    " pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn(), {settings},"
+    " ARRAY(SELECT slot_name::text FROM pg_get_replication_slots()), ARRAY(SELECT datname::text FROM pg_database)",
+    "SELECT count(*) FILTER (WHERE backend_type = 'client backend'),"
+    " json_agg(json_build_array(pid, backend_type = 'client backend', backend_xid IS NOT NULL, coalesce(state, backend_type),"
+    "  extract(epoch FROM now() - xact_start), coalesce(extract(epoch FROM xact_start), 0), left(query, 200)))"
+    "  FILTER (WHERE " + _OTHERS + " AND {whose}"
+    "   AND (xact_start IS NOT NULL AND backend_type = 'client backend' OR backend_xid IS NOT NULL))"
+    f" FROM {_ACTIVITY}",
+    "SELECT quote_literal(p.gid) FROM pg_prepared_xact() p WHERE p.dbid = {database}",
+    # Those that outlive a transaction. Who has one is looked up only if there is one.
+    "SELECT DISTINCT l.pid, l.classid::int8, l.objid::int8, l.objsubid FROM pg_lock_status() l"
+    " WHERE l.locktype = 'advisory' AND l.granted AND l.database = {database} AND l.pid <> pg_backend_pid()"
+    f" AND (SELECT a.application_name FROM pg_stat_get_activity(l.pid) a) IS DISTINCT FROM '{OURS}'",
 )
 _SETTINGS = "md5(pg_read_file('postgresql.auto.conf', 0, 1 << 20, true))"
 _AT_WORK_IN = (
@@ -51,8 +53,8 @@ _STRONG = (
     " AND mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock')"
 )
 _IDLE = (
-    "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND {others}"
-    " AND state = 'idle' AND datname = current_database() AND backend_start > to_timestamp({since})"
+    f"SELECT pid FROM {_ACTIVITY} WHERE backend_type = 'client backend' AND {_OTHERS}"
+    " AND state = 'idle' AND backend_start > to_timestamp({since})"
 )
 
 
@@ -125,8 +127,11 @@ class Sessions:
         settings = _SETTINGS if is_mighty else "''"
         self._is_alone = schema is None
         whose = "true" if schema is None else _AT_WORK_IN.format(schema=schema)
+        oid = "SELECT oid::int8 FROM pg_database WHERE datname = current_database()"
+        [[(self._database,)]] = _batch.run(connection, oid)
+        given = {"settings": settings, "whose": whose, "database": self._database}
         prepare = (
-            f"PREPARE {name}_{number} AS {question.format(others=_OTHERS, settings=settings, whose=whose)}"
+            f"PREPARE {name}_{number} AS {question.format(**given)}"
             for number, question in enumerate(_QUESTIONS)
         )
         _batch.run(connection, *prepare)
@@ -142,15 +147,16 @@ class Sessions:
         [[(self._since,)]] = _batch.run(connection, "SELECT extract(epoch FROM clock_timestamp())")
 
     def sight(self) -> Sight:
-        [first], transactions, prepared, advisory = _batch.run(self._connection, *self._look)
-        xid, lsn, flushed, settings, slots, databases, clients = first
+        [first], [second], prepared, advisory = _batch.run(self._connection, *self._look)
+        xid, lsn, flushed, settings, slots, databases = first
+        clients, transactions = second
         return Sight(
             Mark(lsn, xid, flushed),
             settings,
             frozenset(slots),
             frozenset(databases),
             clients,
-            tuple(Transaction(*row) for row in transactions),
+            tuple(Transaction(*row) for row in transactions or ()),
             tuple(gid for (gid,) in prepared) if self._is_alone else (),
             frozenset(Advisory(*row) for row in advisory),
         )
@@ -213,7 +219,9 @@ class Sessions:
         """So many connections that the next test could hardly get one."""
         if self._limit - seen.clients > max(2, self._limit // 10):
             return
-        [rows] = _batch.run(self._connection, _IDLE.format(others=_OTHERS, since=self._since))
+        [rows] = _batch.run(
+            self._connection, _IDLE.format(database=self._database, since=self._since)
+        )
         if rows:
             leaks.append(f"left {len(rows)} connections open, of {self._limit} that there can be")
         self._end([pid for (pid,) in rows])
