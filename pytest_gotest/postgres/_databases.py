@@ -13,13 +13,12 @@ if TYPE_CHECKING:
     import psycopg
 
 
-def equip(server: Server) -> None:
+def equip(server: Server, dbname: str = MAINTENANCE) -> None:
     """What the reset reads the log with, if it is there (contrib, since 15); not in the database of the tests."""
-    maintenance = replace(server, dbname=MAINTENANCE)
-    with _client.connect(maintenance.dsn()) as connection:
+    with _client.connect(replace(server, dbname=dbname).dsn()) as connection:
         found = "SELECT FROM pg_available_extensions WHERE name = 'pg_walinspect'"
         if connection.execute(found).fetchone() is not None:
-            connection.execute("CREATE EXTENSION pg_walinspect")
+            connection.execute("CREATE EXTENSION IF NOT EXISTS pg_walinspect")
 
 
 def create(connection: psycopg.Connection[Any], name: str) -> None:

@@ -71,7 +71,7 @@ def _containers(image: str, cache_dir: Path, say: Callable[[str], None]) -> Prov
 
 
 class Postgres:
-    """The server of this process; ``baseline`` is asked what is in it when it starts.
+    """The server of this process; ``baseline`` is asked what is in it when it starts, ``reset`` is the way back to that.
 
     With ``isolation`` it is shared: one that ``told`` names, or this process starts one.
     """
@@ -80,6 +80,7 @@ class Postgres:
         self,
         choose: Callable[[], Provider],
         baseline: Callable[[], Baseline],
+        reset: str,
         isolation: str = "server",
         told: Server | None = None,
         worker: Worker | None = None,
@@ -87,6 +88,7 @@ class Postgres:
         # Once: it may fetch an image, for the header.
         self._choose = functools.cache(choose)
         self._baseline = baseline
+        self._reset = reset
         self._isolation = isolation
         self._told = told
         self._worker = worker or Worker(0, os.urandom(8).hex(), "main")
@@ -96,10 +98,13 @@ class Postgres:
 
     def __str__(self) -> str:
         """For the header. Raises `PostgresError`."""
-        if self._told is not None:
-            shared = SharedServer(self._told, self._isolation, self._worker)
-            return f"postgres {shared}, {_EACH[shared.isolation]}"
-        return f"postgres {self._choose()}, {_EACH[self._isolation]}"
+        reset = f"reset {self._reset}"
+        if self._told is None:
+            return f"postgres {self._choose()}, {_EACH[self._isolation]}, {reset}"
+        shared = SharedServer(self._told, self._isolation, self._worker)
+        if self._reset == "auto" and not shared.reads_log:
+            reset += " (without the log: every table is looked at)"
+        return f"postgres {shared}, {_EACH[shared.isolation]}, {reset}"
 
     def shared(self) -> Server:
         """The server that this process and those it tells of it share."""
@@ -165,6 +170,7 @@ def of(config: pytest.Config) -> Postgres:
                 functools.partial(_compat.write_line, config),
             ),
             functools.partial(_baseline_of, settings, config),
+            settings.reset,
             isolation,
             told,
             Worker(os.getuid() if os.name == "posix" else 0, _run_id(config), name),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import psycopg
 
 _OURS = "gotest_"
+_LOG = f"{_OURS}log"
 _TEMPLATE = f"{_OURS}t_"
 _WORKER = f"{_OURS}w_"
 _LONGEST = 63  # bytes of a name: NAMEDATALEN - 1
@@ -74,6 +75,12 @@ class SharedServer:
                 hint="give it the right, or choose another --gotest-isolation",
             )
 
+    @property
+    def reads_log(self) -> bool:
+        """Whether the reset can: pg_walinspect, of 15 and newer, is a superuser's, and knows no schemas."""
+        is_new = self._server.server_version >= (15,)
+        return self.is_mighty and is_new and self.isolation != "schema"
+
     def __str__(self) -> str:
         version = ".".join(map(str, self._server.server_version))
         return f"{version} {self._server.provider} at {self._server.host}:{self._server.port}"
@@ -85,11 +92,16 @@ class SharedServer:
         life = self._life()
         name = f"{_WORKER}{self._worker}"[:_LONGEST]
         try:
-            if self.isolation == "database":
-                return OwnDatabase(self._server, life, self.is_mighty, baseline, name)
             if self.isolation == "schema":
                 return OwnSchema(self._server, life, self.is_mighty, baseline, name)
-            return Whole(self._server, life, self.is_mighty, baseline)
+            ours: OwnDatabase | Whole
+            if self.isolation == "database":
+                ours = OwnDatabase(self._server, life, self.is_mighty, baseline, name)
+            else:
+                ours = Whole(self._server, life, self.is_mighty, baseline)
+            if self.reads_log:
+                ours.read_log()
+            return ours
         except psycopg.Error as error:
             life.close()
             raise PostgresError(
@@ -129,13 +141,25 @@ class _Ours:
     def __init__(self, given: Server, life: psycopg.Connection[Any], is_mighty: bool) -> None:
         self._given = given
         self._life = life
+        self._reader = ""
         self.is_mighty = is_mighty
 
     def server(self) -> Server:
         return self._given
 
     def maintenance(self) -> Server:
-        return replace(self._given, dbname=self._life.info.dbname)
+        return replace(self._given, dbname=self._reader or self._life.info.dbname)
+
+    def read_log(self) -> None:
+        """By a database of ours, which has what it takes: nothing is put into anybody else's."""
+        self._lock(_LOG)
+        try:
+            _databases.create(self._life, _LOG)
+            _databases.equip(self._given, _LOG)
+            _databases.comment(self._life, _LOG, f"{_USED}{datetime.date.today()}")
+        finally:
+            self._life.execute(_LOCK.format("pg_advisory_unlock"), (_LOG,))
+        self._reader = _LOG
 
     def is_up(self) -> bool:
         return True
