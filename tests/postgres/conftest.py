@@ -43,3 +43,19 @@ def start(binaries: Binaries, cache: Path) -> Iterator[Start]:
     yield one
     for cluster in running:
         cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def standing(cache: Path) -> Iterator[Start]:
+    """Servers that stand until all tests are over: who uses one leaves it as it was."""
+    running: dict[tuple[str, str], Cluster] = {}
+
+    def one(binaries: Binaries, baseline: Baseline) -> Cluster:
+        key = binaries.provider, baseline.key()
+        if key not in running:
+            running[key] = Clusters(binaries, cache, os.environ).start(baseline)
+        return running[key]
+
+    yield one
+    for cluster in running.values():
+        cluster.stop()

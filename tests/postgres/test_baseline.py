@@ -16,10 +16,18 @@ from pytest_gotest.postgres._server import Server
 from pytest_gotest.postgres.baseline import _baseline, _script
 from pytest_gotest.postgres.baseline._baseline import Baseline
 from pytest_gotest.postgres.baseline._command import Command
+from pytest_gotest.postgres.servers import _binaries
+from pytest_gotest.postgres.servers._binaries import Binaries
 from pytest_gotest.postgres.servers._cluster import Cluster
 
 Start = Callable[..., Cluster]
 Write = Callable[..., Path]
+
+
+@pytest.fixture
+def binaries() -> Binaries:
+    """One version is enough: what SQL means is not what these are about."""
+    return _binaries.embedded()
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ from pytest_gotest._errors import PostgresError
 from pytest_gotest.postgres.baseline import _load, _rows
 from pytest_gotest.postgres.baseline._baseline import Baseline
 from pytest_gotest.postgres.baseline._load import Reference, Table
+from pytest_gotest.postgres.servers import _binaries
+from pytest_gotest.postgres.servers._binaries import Binaries
 from pytest_gotest.postgres.servers._cluster import Cluster
 
 Start = Callable[..., Cluster]
@@ -45,6 +47,12 @@ CREATE TABLE users (
 );
 CREATE TABLE shop."Orders" (id bigint PRIMARY KEY, "user" int NOT NULL REFERENCES users);
 """
+
+
+@pytest.fixture
+def binaries() -> Binaries:
+    """One version is enough: what SQL means is not what these are about."""
+    return _binaries.embedded()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from pytest_gotest.postgres.servers._cluster import Cluster
 
 Start = Callable[..., Cluster]
 
-STORIES = int(os.environ.get("GOTEST_STORIES", "6"))  # schemas, each disturbed so many times:
+STORIES = int(os.environ.get("GOTEST_STORIES", "4"))  # schemas, each disturbed so many times:
 TIMES = 25
 
 

@@ -14,11 +14,12 @@ import psycopg
 import pytest
 
 from pytest_gotest._errors import PostgresError
-from pytest_gotest.postgres import _server
+from pytest_gotest.postgres import _databases, _server
 from pytest_gotest.postgres._keeper import Keeper
 from pytest_gotest.postgres._server import Server
 from pytest_gotest.postgres.baseline._baseline import Baseline
 from pytest_gotest.postgres.servers import _provider
+from pytest_gotest.postgres.servers._binaries import Binaries
 from pytest_gotest.postgres.servers._cluster import Cluster
 from pytest_gotest.postgres.servers._shared import SharedServer, Worker
 
@@ -62,19 +63,23 @@ Role = Callable[[str], Server]
 
 
 @pytest.fixture
-def role(start: Start) -> Role:
+def role(standing: Start, binaries: Binaries) -> Iterator[Role]:
     """The server as a role with these rights sees it, in a database that is there."""
-    server = start().server()
+    server = standing(binaries, Baseline()).server()
 
     def one(rights: str) -> Server:
+        ask(server, "CREATE DATABASE apps")
         if rights == "SUPERUSER":
-            return server
-        with psycopg.connect(server.url, autocommit=True) as connection:
-            connection.execute(f"CREATE ROLE app LOGIN PASSWORD 'geheim' {rights}".encode())
-            connection.execute("CREATE DATABASE apps OWNER app")
+            return replace(server, dbname="apps")
+        ask(server, f"CREATE ROLE app LOGIN PASSWORD 'geheim' {rights}")
+        ask(server, "ALTER DATABASE apps OWNER TO app")
         return replace(server, user="app", password="geheim", dbname="apps")
 
-    return one
+    yield one
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        for name in ("apps", *databases(server)):
+            _databases.drop(connection, name)
+        connection.execute("DROP ROLE IF EXISTS app")
 
 
 def ask(server: Server, statement: str) -> list[tuple[object, ...]]:
@@ -151,14 +156,12 @@ def test_workers_take_turns(role: Role, baseline: Baseline) -> None:
 def test_a_superuser_reads_the_log(role: Role, baseline: Baseline, isolation: str) -> None:
     """And nothing is put into anybody else's database for it."""
     server = role("SUPERUSER")
-    maintenance = replace(server, dbname="postgres")
-    ask(maintenance, "DROP EXTENSION pg_walinspect")
     with kept(server, isolation, baseline) as keeper:
         keeper.begin("a test")
         ask(keeper.server, "INSERT INTO users (name) VALUES ('x')")
         restored = keeper.end("a test")
         assert (restored.kind, restored.tables) == ("delta", ("public.users",))
-        assert ask(maintenance, "SELECT extname FROM pg_extension") == [("plpgsql",)]
+        assert ask(server, "SELECT extname FROM pg_extension") == [("plpgsql",)]
         assert "gotest_log" in databases(server)
 
 
@@ -234,6 +237,7 @@ time.sleep(600)
     assert "gotest_mine" in schemas(server)
 
 
+@pytest.mark.parametrize("binaries", ["embedded"], indirect=True)
 def test_sixteen_at_once_make_one_template(role: Role, baseline: Baseline) -> None:
     server = role("CREATEDB")
     code = """
