@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 from running import Outcome, run_pytest
+from test_docs import DOCS, fences
 
 if os.environ.get("GOTEST_PLUGINS") != "1":
     pytest.skip(
@@ -327,3 +328,51 @@ def test_explorer_of_vs_code(till: Path, tmp_path: Path) -> None:
         assert test["path"] == str(till / "till_test.go")
     # The first report of a test is what it keeps: of TestSub that is a failed subtest.
     assert results == GO_VERDICTS
+
+
+DJANGO_TESTS = """\
+import pytest
+from books.models import Book
+from django.test import TestCase
+
+pytestmark = pytest.mark.filterwarnings("error::pytest_gotest.LeakWarning")
+
+@pytest.mark.parametrize("turn", ["first", "second"])
+def test_its_fixtures(db, rf, mailoutbox, django_assert_num_queries, turn):
+    with django_assert_num_queries(1):
+        assert Book.objects.create(title="Dune").id == 2
+
+def test_locked():
+    with pytest.raises(RuntimeError, match="Database access not allowed"):
+        Book.objects.count()
+
+@pytest.mark.django_db
+def test_marked():
+    pass
+
+def test_flushed(transactional_db):
+    pass
+
+class TestRolledBack(TestCase):
+    def test_it(self):
+        pass
+"""
+
+
+def test_django_as_the_documentation_has_it(tmp_path: Path) -> None:
+    page = (DOCS / "how-to" / "databases-in-python.md").read_text(encoding="utf-8")
+    # The last conftest.py of the page is the one for pytest-django.
+    files = {fence.title: fence.body for fence in fences(page) if fence.title.startswith("shop/")}
+    files["shop/test_more.py"] = DJANGO_TESTS
+    files["shop/books/__init__.py"] = files["shop/books/migrations/__init__.py"] = ""
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    outcome = run_pytest(tmp_path / "shop", record=tmp_path / "record", plugins=["django"])
+    refused = {"test_marked", "test_flushed", "TestRolledBack::test_it"}
+    for node, verdict in outcome.items.items():
+        is_refused = node.partition("::")[2] in refused
+        assert verdict == ("error" if is_refused else "passed"), outcome.output
+        assert not is_refused or "ask for db instead" in outcome.texts[node]
+    assert len(outcome.items) == 11, outcome.output
