@@ -14,7 +14,10 @@ from pytest_gotest.postgres import _client, _databases, _transaction
 from pytest_gotest.postgres._keeper import Keeper
 from pytest_gotest.postgres._server import Server
 from pytest_gotest.postgres.baseline import _load
+from pytest_gotest.postgres.reset import _reset
+from pytest_gotest.postgres.reset._looking import Looked
 from pytest_gotest.postgres.reset._recorded import Damaged, Recorded
+from pytest_gotest.postgres.servers._shared import Whole
 
 if TYPE_CHECKING:
     import psycopg
@@ -153,24 +156,30 @@ class Snapshot:
 
 class _Recording(Snapshot):
     def __init__(self, keeper: Keeper) -> None:
+        instance = keeper.instance
         self._connections = contextlib.ExitStack()
-        servers = (keeper.server, keeper.instance.maintenance())
-        ours = [
-            self._connections.enter_context(_client.connect(server.dsn())) for server in servers
-        ]
+        self._state: Recorded | Looked
         try:
-            self._recorded = Recorded(*ours, has_server=False)
+            ours = self._connect(instance.server())
+            if _reset.must_look(instance):
+                self._state = Looked(ours, instance.schema)
+            else:
+                other = self._connect(instance.maintenance())
+                self._state = Recorded(ours, other, has_server=False)
         except Damaged as error:
             self.close()
             raise PostgresError(
                 f"a snapshot cannot be taken: {error}", hint="commit or roll back first"
             ) from error
 
+    def _connect(self, server: Server) -> psycopg.Connection[Any]:
+        return self._connections.enter_context(_client.connect(server.dsn()))
+
     def restore(self) -> None:
         import psycopg
 
         try:
-            self._recorded.restore([])
+            self._state.restore([])
         except (Damaged, psycopg.Error) as error:
             raise PostgresError(
                 f"the snapshot cannot be restored: {error}",
@@ -183,6 +192,11 @@ class _Recording(Snapshot):
 
 class _Copy(Snapshot):
     def __init__(self, keeper: Keeper, name: str, release: Callable[[], None]) -> None:
+        if keeper.instance.schema is not None or isinstance(keeper.instance, Whole):
+            raise PostgresError(
+                f"a snapshot of the schema cannot be taken: the database {keeper.server.dbname} is not this worker's alone",
+                hint="leave out schema=True, or choose --gotest-isolation=database or server",
+            )
         self._keeper = keeper
         self._name = name
         self._release = release  # of connections that will be ended

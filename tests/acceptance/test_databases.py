@@ -6,6 +6,7 @@ import json
 import os
 import textwrap
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -207,6 +208,47 @@ SNAPSHOTS = """
 def test_snapshots(run: Run, way: str) -> None:
     outcome = run(f"--gotest-reset={way}", test_it=SNAPSHOTS)
     assert outcome.exitstatus == 0, outcome.output
+
+
+def test_a_snapshot_is_of_what_the_worker_has(run: Run) -> None:
+    """Other schemas of the database are those of other workers."""
+    outcome = run(
+        "--gotest-isolation=schema",
+        test_it=SNAPSHOTS,
+        test_others="""
+        import pytest
+        from pytest_gotest import PostgresError
+
+        def test_others(gotest_db):
+            gotest_db.execute("CREATE SCHEMA others")
+            gotest_db.execute("CREATE TABLE others.things (x int)")
+            with gotest_db.snapshot():
+                gotest_db.execute("INSERT INTO others.things VALUES (1)")
+                gotest_db.execute("DELETE FROM users")
+            assert len(gotest_db.rows("users")) == 1
+            assert len(gotest_db.rows("others.things")) == 1
+
+        def test_all(gotest_db):
+            with pytest.raises(PostgresError, match="not this worker's alone(.|\\n)*--gotest-isolation"):
+                gotest_db.snapshot(schema=True)
+        """,
+    )
+    assert outcome.exitstatus == 0, outcome.output
+
+
+@pytest.mark.parametrize("rights", ["CREATEDB", "NOCREATEDB"])
+def test_a_snapshot_by_who_is_no_superuser(run: Run, tmp_path: Path, rights: str) -> None:
+    clusters = Clusters(_binaries.embedded(), tmp_path / "theirs", os.environ)
+    cluster = clusters.start(Baseline())
+    try:
+        with psycopg.connect(cluster.server().url, autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE ci LOGIN PASSWORD 'x' {rights}".encode())
+            connection.execute("CREATE DATABASE ci OWNER ci")
+        server = replace(cluster.server(), user="ci", password="x", dbname="ci")
+        outcome = run(f"--gotest-postgres={server.url}", test_it=SNAPSHOTS)
+        assert outcome.exitstatus == 0, outcome.output
+    finally:
+        cluster.stop()
 
 
 def test_a_snapshot_of_the_schema(run: Run) -> None:

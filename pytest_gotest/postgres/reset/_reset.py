@@ -36,9 +36,14 @@ class Reset(Protocol):
 def of(way: str, instance: Instance) -> Reset:
     """``way``: auto, truncate, template or none. Raises `PostgresError`."""
     ways = {"auto": Auto, "truncate": Truncate, "template": Template}
-    if not instance.is_mighty or instance.schema is not None:
+    if must_look(instance):
         ways |= {"auto": Looking, "truncate": LookingAway}
     return ways.get(way, Nothing)(instance)
+
+
+def must_look(instance: Instance) -> bool:
+    """Whether rows are compared one by one, within a schema or a role's rights: the log and replica role know neither."""
+    return not instance.is_mighty or instance.schema is not None
 
 
 class _Own:
