@@ -12,10 +12,10 @@ import _pytest
 import pytest
 from execnet import XSpec
 
-from pytest_gotest import _compat, _cpus, _line, _remote, _settings, _subtests
+from pytest_gotest import _compat, _cpus, _line, _remote, _subtests
 from pytest_gotest._checkout import Checkout
 from pytest_gotest._durations import Durations
-from pytest_gotest._errors import PostgresError, RemoteError
+from pytest_gotest._errors import RemoteError
 from pytest_gotest._scheduling import Told, UnitScheduling
 from pytest_gotest._session import TOLD
 from pytest_gotest._summary import Summary
@@ -47,7 +47,6 @@ class Controller:
         )
         self._seats = _cpus.Seats()
         self._heard: dict[Any, tuple[str, Told]] = {}  # the last test of each worker
-        self._isolation = _settings.read(config).isolation
         option = config.option
         for name in ("tx", "px"):
             setattr(option, name, _remote.with_signs_of_life(getattr(option, name, ())))
@@ -115,13 +114,6 @@ class Controller:
             except RemoteError as error:
                 raise pytest.UsageError(str(error)) from None
         index, workers = self._seat(node)
-        if not _remote.host(spec) and self._isolation not in ("auto", "server"):
-            from pytest_gotest.postgres import _provide
-
-            try:
-                node.workerinput.update(_provide.for_workers(self.config))
-            except PostgresError as error:
-                raise pytest.UsageError(str(error)) from None
         node.workerinput[TOLD] = {
             **self._tell(),
             "args": self._paths if node.gateway.spec.chdir else [],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -45,6 +45,17 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> Generator[None, int,
     from pytest_gotest import _compat, _cpus
 
     return min(number, _cpus.available()) if _compat.xdist_counted(config, number) else number
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Workers that share a server are told of it; Python's tests may use it without any of Go."""
+    from pytest_gotest import _settings
+
+    if _settings.read(node.config).isolation not in ("auto", "server"):
+        from pytest_gotest.postgres import _provide
+
+        _provide.tell(node)
 
 
 @pytest.fixture(scope="package")

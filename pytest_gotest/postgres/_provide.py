@@ -9,11 +9,11 @@ import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_gotest import _compat, _settings
+from pytest_gotest import _compat, _remote, _settings
 from pytest_gotest._errors import LeakWarning, PostgresError
 from pytest_gotest._restores import Counts
 from pytest_gotest._settings import Settings
@@ -191,14 +191,17 @@ def _told_server(settings: Settings, config: pytest.Config) -> Server | None:
     return replace(server, provider=(told and settings.postgres) or server.provider)
 
 
-def for_workers(config: pytest.Config) -> dict[str, str]:
-    """What workers on this machine are told, where they are to share a server: it ends with this process."""
-    settings = _settings.read(config)
-    if settings.isolation in ("auto", "server") or "://" in settings.postgres:
-        return {}
-    postgres = of(config)
-    config.add_cleanup(postgres.stop)
-    return {_TOLD: postgres.shared().url}
+def tell(node: Any) -> None:
+    """A worker of this machine of the server that it is to share with the others; it ends with this process."""
+    config: pytest.Config = node.config
+    if _remote.host(node.gateway.spec) or "://" in _settings.read(config).postgres:
+        return
+    try:
+        postgres = of(config)
+        config.add_cleanup(postgres.stop)
+        node.workerinput[_TOLD] = postgres.shared().url
+    except PostgresError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def _baseline_of(settings: Settings, config: pytest.Config) -> Baseline:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import textwrap
 from collections.abc import Callable
 from dataclasses import replace
@@ -339,6 +340,21 @@ def test_one_server_for_all_workers(run: Run, isolation: str, workers: str) -> N
     assert outcome.exitstatus == 0, outcome.output
     assert len(outcome.items) == 6
     assert "6 of 6 tests wrote to the database; put back" in outcome.output
+
+
+def test_one_server_without_any_test_of_go(run: Run) -> None:
+    ports = """
+        import pytest
+
+        @pytest.mark.parametrize("turn", range(4))
+        def test_port(gotest_db, turn):
+            print("PORT", gotest_db.server.port)
+    """
+    outcome = run(
+        "-n", "2", "-rP", "--gotest-isolation=schema", "-o", "gotest=false", test_it=ports
+    )
+    assert outcome.exitstatus == 0, outcome.output
+    assert len(set(re.findall(r"^PORT (\d+)$", outcome.output, flags=re.MULTILINE))) == 1
 
 
 def test_a_server_that_is_there(run: Run, tmp_path: Path) -> None:

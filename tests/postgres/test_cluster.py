@@ -23,6 +23,9 @@ from pytest_gotest.postgres.servers._cluster import Cluster, Clusters
 
 Start = Callable[..., Cluster]
 
+# Where the two versions cannot differ.
+ONE = pytest.mark.parametrize("binaries", ["embedded"], indirect=True)
+
 
 def ask(cluster: Cluster, query: str) -> list[tuple[object, ...]]:
     with psycopg.connect(cluster.server().url, autocommit=True) as connection:
@@ -61,6 +64,7 @@ def test_the_same_everywhere(start: Start) -> None:
     assert facts == [("UTC", "ISO, MDY", "UTF8", "C.UTF-8", "C.UTF-8")]
 
 
+@ONE
 def test_the_users_own_settings_do_not_reach_it(
     start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -148,6 +152,7 @@ def test_who_is_killed_leaves_nothing(
     assert not os.path.exists(path)
 
 
+@ONE
 def test_a_sweep_leaves_the_living_alone(start: Start) -> None:
     cluster = start()
     assert cluster._place.path not in _places.sweep(_places.base())
@@ -174,6 +179,7 @@ def test_a_directory_that_is_being_made_is_swept_by_nobody(
     assert list(tmp_path.iterdir()) == []
 
 
+@ONE
 def test_a_port_that_is_taken(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     first = start()
     ports = iter([first.port, first.port])
@@ -201,6 +207,7 @@ def test_anew_at_the_same_address(start: Start, files: Callable[..., Baseline]) 
     assert len(own_places()) == 1
 
 
+@ONE
 def test_the_baseline_lies_beside_it(start: Start, files: Callable[..., Baseline]) -> None:
     cluster = start(files("CREATE TABLE t (x int);"))
     ask(cluster, "DROP TABLE t")
@@ -209,6 +216,7 @@ def test_the_baseline_lies_beside_it(start: Start, files: Callable[..., Baseline
     assert ask(cluster, "SELECT count(*) FROM t") == [(0,)]
 
 
+@ONE
 def test_a_server_that_does_not_start_says_why(
     start: Start, binaries: Binaries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,6 +229,7 @@ def test_a_server_that_does_not_start_says_why(
     assert own_places() == []
 
 
+@ONE
 def test_initdb_that_fails_says_why(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,6 +253,7 @@ def files(tmp_path: Path) -> Callable[..., Baseline]:
     return write
 
 
+@ONE
 def test_migrations_are_run_once(
     start: Start, files: Callable[..., Baseline], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,6 +268,7 @@ def test_migrations_are_run_once(
     assert ran == []
 
 
+@ONE
 def test_another_content_is_another_baseline(start: Start, files: Callable[..., Baseline]) -> None:
     start(files("CREATE TABLE t (x int);", "INSERT INTO t VALUES (1);"))
     changed = files("CREATE TABLE t (x int);", "INSERT INTO t VALUES (7);")
@@ -266,6 +277,7 @@ def test_another_content_is_another_baseline(start: Start, files: Callable[..., 
     assert ask(start(fewer), "SELECT x FROM t") == []
 
 
+@ONE
 def test_what_nobody_used_for_long_goes(
     start: Start, files: Callable[..., Baseline], tmp_path: Path
 ) -> None:
@@ -283,6 +295,7 @@ def test_what_nobody_used_for_long_goes(
     assert len(now & kept) == 1  # as initdb leaves it
 
 
+@ONE
 def test_a_migration_that_fails_names_file_and_line(
     start: Start, files: Callable[..., Baseline], tmp_path: Path
 ) -> None:
@@ -292,12 +305,13 @@ def test_a_migration_that_fails_names_file_and_line(
             start(broken)
 
 
+@ONE
 def test_a_migration_that_cannot_be_read(start: Start, tmp_path: Path) -> None:
     with pytest.raises(PostgresError, match=r"gone\.sql cannot be read: No such file"):
         start(Baseline((tmp_path / "gone.sql",)))
 
 
-@pytest.mark.parametrize("binaries", ["embedded"], indirect=True)
+@ONE
 def test_sixteen_at_once_make_one_baseline(
     binaries: Binaries, tmp_path: Path, files: Callable[..., Baseline]
 ) -> None:

@@ -18,7 +18,7 @@ from pytest_gotest.postgres import _databases, _server
 from pytest_gotest.postgres._keeper import Keeper
 from pytest_gotest.postgres._server import Server
 from pytest_gotest.postgres.baseline._baseline import Baseline
-from pytest_gotest.postgres.servers import _provider
+from pytest_gotest.postgres.servers import _binaries, _provider
 from pytest_gotest.postgres.servers._binaries import Binaries
 from pytest_gotest.postgres.servers._cluster import Cluster
 from pytest_gotest.postgres.servers._shared import SharedServer, Worker
@@ -50,6 +50,12 @@ CHANGES = {
 FACTS = """SELECT array(SELECT u::text FROM users u), array(SELECT p::text FROM posts p),
  (SELECT (last_value, is_called)::text FROM users_id_seq), (SELECT (last_value, is_called)::text FROM alone),
  to_regclass('more'), to_regproc('f'), (SELECT count(*) FROM pg_indexes WHERE tablename = 'users')"""
+
+
+@pytest.fixture
+def binaries() -> Binaries:
+    """One version is enough: whose a database is, no version sees differently."""
+    return _binaries.embedded()
 
 
 @pytest.fixture
@@ -190,6 +196,15 @@ def schemas(server: Server) -> set[str]:
     return {str(name) for (name,) in rows}
 
 
+def test_two_roles_have_templates_of_their_own(
+    standing: Start, binaries: Binaries, role: Role, baseline: Baseline
+) -> None:
+    """What is in one belongs to whoever made it."""
+    app, mighty = role("CREATEDB"), standing(binaries, Baseline()).server()
+    with kept(mighty, "database", baseline), kept(app, "database", baseline, name="gw1") as other:
+        assert ask(other.server, "SELECT count(*) FROM users") == [(2,)]
+
+
 def test_two_workers_and_what_is_left_of_them(role: Role, baseline: Baseline) -> None:
     server = role("CREATEDB")
     with (
@@ -212,7 +227,7 @@ def test_what_a_dead_owner_left_goes_with_the_next(
 import sys, time
 from pathlib import Path
 from pytest_gotest.postgres import _server
-from pytest_gotest.postgres.servers import _provider
+from pytest_gotest.postgres.servers import _binaries, _provider
 from pytest_gotest.postgres.baseline._baseline import Baseline
 from pytest_gotest.postgres.servers._shared import SharedServer, Worker
 shared = SharedServer(_server.of_url(sys.argv[1]), sys.argv[2], Worker(1, "run", "dead"))
@@ -237,7 +252,6 @@ time.sleep(600)
     assert "gotest_mine" in schemas(server)
 
 
-@pytest.mark.parametrize("binaries", ["embedded"], indirect=True)
 def test_sixteen_at_once_make_one_template(role: Role, baseline: Baseline) -> None:
     server = role("CREATEDB")
     code = """
@@ -245,7 +259,7 @@ import sys
 from pathlib import Path
 import psycopg
 from pytest_gotest.postgres import _server
-from pytest_gotest.postgres.servers import _provider
+from pytest_gotest.postgres.servers import _binaries, _provider
 from pytest_gotest.postgres.baseline._baseline import Baseline
 from pytest_gotest.postgres.servers._shared import SharedServer, Worker
 shared = SharedServer(_server.of_url(sys.argv[1]), "database", Worker(1, "run", sys.argv[3]))
@@ -311,7 +325,6 @@ def test_urls() -> None:
         assert "geheim" not in str(caught.value)
 
 
-@pytest.mark.parametrize("binaries", ["embedded"], indirect=True)
 def test_sixteen_workers_and_twenty_connections(
     start: Start, baseline: Baseline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -342,6 +342,8 @@ class Cluster:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            # Two lines that come at once must not be one for `select`, the other one hidden in a buffer.
+            bufsize=0,
             start_new_session=True,
         )
         if not self._answers():

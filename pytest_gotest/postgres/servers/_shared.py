@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -219,7 +220,7 @@ class OwnDatabase(_Ours):
         self._name = name
         self._sweep()
         self._lock(name)
-        self._template = self._made(f"{_TEMPLATE}{baseline.key()}", baseline)
+        self._template = self._made(_template(baseline, given.user), baseline)
         _databases.renew(life, self._template, name)
 
     def _made(self, template: str, baseline: Baseline) -> str:
@@ -385,6 +386,12 @@ class Whole(_Ours):
 
     def keep(self) -> None:
         """It is what it is."""
+
+
+def _template(baseline: Baseline, user: str) -> str:
+    """What is in it belongs to the role that made it, and others may not even read it."""
+    whose = hashlib.blake2b(user.encode(), digest_size=4).hexdigest()
+    return f"{_TEMPLATE}{baseline.key()}_{whose}"
 
 
 def _owner(name: str) -> str:

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-const megabytes = 500
+const megabytes = 200
 
 func TestPrintsALot(t *testing.T) {
 	fmt.Println("the first line")
