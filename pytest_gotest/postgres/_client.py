@@ -33,8 +33,8 @@ def without_own(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def connect(dsn: str) -> psycopg.Connection[Any]:
-    """In autocommit. Raises psycopg.Error."""
-    connection: psycopg.Connection[Any] = open(dsn, autocommit=True)
+    """In autocommit and in UTF-8. Raises psycopg.Error."""
+    connection: psycopg.Connection[Any] = open(dsn, autocommit=True, client_encoding="utf8")
     return connection
 
 

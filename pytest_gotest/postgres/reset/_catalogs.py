@@ -1,11 +1,13 @@
 """What a database consists of: its relations and their files, and its schema as digests of the catalogs' rows.
 
-A catalog is a table: if the rows in its touched blocks are the same set as before, so is the schema.
+A catalog is a table: if the rows in its touched blocks are the same set as before, so is the schema. Rows that are
+written anew with what they had, as TRUNCATE does in pg_class, are told by their content; of those that nobody writes
+anew, the system's own and most of the rest, it is enough, and many times as fast, that their versions are there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
     import psycopg
 
 Blocks = Collection[int] | None  # of a table's main fork; None: all of them
-Digests = dict[int, list[str]]  # of a catalog's rows, by block
+Digests = dict[
+    int, list[str]
+]  # of a catalog's rows, by block: one for each, and one for all that are told by version
 
 PG_CLASS = 1259
 _FIRST_OF_USERS = 16384  # FirstNormalObjectId (access/transam.h)
@@ -61,30 +65,24 @@ _VOLATILE = frozenset(
 _INSTEAD = {
     "reltoastrelid": "(SELECT ROW(t.reloptions) FROM pg_class t WHERE t.oid = x.reltoastrelid)"
 }
-# Columns that tell whose row it is.
-_WHOSE = frozenset(
-    (
-        *(
-            "oid",
-            "attrelid",
-            "adrelid",
-            "indexrelid",
-            "seqrelid",
-            "inhrelid",
-            "partrelid",
-            "tgrelid",
-        ),
-        *(
-            "ev_class",
-            "objid",
-            "objoid",
-            "enumtypid",
-            "rngtypid",
-            "aggfnoid",
-            "polrelid",
-            "stxrelid",
-        ),
-        "conrelid",
+# Columns that tell whose row it is. The first of a catalog that is there is its own.
+_WHOSE = (
+    *("oid", "attrelid", "adrelid", "indexrelid", "seqrelid", "inhrelid", "partrelid", "tgrelid"),
+    *("ev_class", "objid", "objoid", "enumtypid", "rngtypid", "aggfnoid", "polrelid", "stxrelid"),
+    "conrelid",
+)
+# What is written anew here has changed, or is nothing that a test does and undoes.
+_BY_VERSION = frozenset(
+    f"pg_catalog.pg_{name}"
+    for name in (
+        "attribute",
+        "attrdef",
+        "constraint",
+        "depend",
+        "description",
+        "proc",
+        "rewrite",
+        "type",
     )
 )
 # Shared catalogs have rows of other databases too.
@@ -118,31 +116,41 @@ def relations(connection: psycopg.Connection[Any], where: str = "true") -> dict[
 
 
 def digests(
-    connection: psycopg.Connection[Any],
-    database: int,
-    catalogs: dict[int, Blocks],
-    names: dict[int, str],
+    connection: psycopg.Connection[Any], database: int, catalogs: Mapping[Relation, Blocks]
 ) -> dict[int, Digests]:
     """Of the rows in these blocks of these catalogs, but those of temporary objects and of other databases."""
-    found: dict[int, Digests] = {oid: {} for oid in catalogs}
+    found: dict[int, Digests] = {catalog.oid: {} for catalog in catalogs}
     if not found:
         return found
+    by_oid = {catalog.oid: catalog for catalog in catalogs}
     [columns] = _batch.run(
         connection,
-        "SELECT attrelid, array_agg(attname::text ORDER BY attnum) FROM pg_attribute"
+        "SELECT attrelid, json_agg(attname ORDER BY attnum) FROM pg_attribute"
         f" WHERE attnum > 0 AND attrelid IN ({','.join(map(str, found))}) GROUP BY 1",
     )
     parts = []
     for oid, attributes in columns:
+        catalog = by_oid[oid]
         row = ", ".join(_INSTEAD.get(a, f"x.{a}") for a in attributes if a not in _VOLATILE)
+        whose = [f"x.{a}" for a in _WHOSE if a in attributes]
         conditions = [
-            *(f"x.{a} NOT IN (SELECT oid FROM no_schema)" for a in attributes if a in _WHOSE),
-            _MINE.get(names[oid], "true").format(database=database),
-            within("x.ctid", catalogs[oid]),
+            *(f"{column} NOT IN (SELECT oid FROM no_schema)" for column in whose),
+            _MINE.get(catalog.name, "true").format(database=database),
+            within("x.ctid", catalogs[catalog]),
         ]
+        if catalog.name in _BY_VERSION:
+            has_content = "false"
+        elif whose and not catalog.is_shared:
+            has_content = f"{whose[0]} >= {_FIRST_OF_USERS}"
+        else:
+            has_content = "true"
         parts.append(
-            f"SELECT {oid}::oid, block, array_agg(md5) FROM (SELECT (x.ctid::text::point)[0]::int AS block,"
-            f" md5(ROW({row})::text) FROM {names[oid]} x WHERE {' AND '.join(conditions)}) q GROUP BY 2"
+            f"SELECT {oid}::oid, block, to_json(array_remove(array_agg(content)"
+            " || md5(string_agg(version, ' ' ORDER BY ctid)), NULL))"
+            " FROM (SELECT x.ctid, (x.ctid::text::point)[0]::int AS block,"
+            f" CASE WHEN {has_content} THEN md5(ROW({row})::text) END AS content,"
+            f" CASE WHEN NOT {has_content} THEN concat(x.ctid, x.xmin) END AS version"
+            f" FROM {catalog.name} x WHERE {' AND '.join(conditions)}) q GROUP BY 2"
         )
     [rows] = _batch.run(connection, _NO_SCHEMA + " UNION ALL ".join(parts))
     for oid, block, hashes in rows:

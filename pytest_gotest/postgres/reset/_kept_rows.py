@@ -7,6 +7,7 @@ same row. So what is compared is a pair of numbers, and only in the blocks that 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import count as numbers
 from typing import TYPE_CHECKING, Any
 
 from pytest_gotest.postgres.reset import _batch
@@ -25,7 +26,7 @@ _HARD = """SELECT tgrelid, format('trigger %I fires in replica role too', tgname
 UNION ALL SELECT ev_class, format('rule %I applies in replica role too', rulename) FROM pg_rewrite WHERE ev_enabled IN ('A', 'R')
 UNION ALL SELECT c.oid, format('its access method is %I', amname) FROM pg_class c JOIN pg_am a ON a.oid = c.relam
   WHERE c.relkind = 'r' AND a.amname <> 'heap'"""
-_COLUMNS = """SELECT a.attrelid, array_agg(format('%%I', a.attname) ORDER BY a.attnum) FILTER (WHERE a.attgenerated = ''),
+_COLUMNS = """SELECT a.attrelid, json_agg(format('%%I', a.attname) ORDER BY a.attnum) FILTER (WHERE a.attgenerated = ''),
   string_agg(format('x.%%I IS DISTINCT FROM (%%s)', a.attname, pg_get_expr(d.adbin, d.adrelid)), ' OR ')
     FILTER (WHERE a.attgenerated = 's')
 FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -39,7 +40,10 @@ class KeptRows:
         self, connection: psycopg.Connection[Any], name: str, tables: Iterable[Relation]
     ) -> None:
         self._connection = connection
+        self._name = name
         self._kept = f"pg_temp.{name}"
+        self._prepared: dict[int, list[str]] = {}
+        self._numbers = numbers()
         names = {table.oid: table.name for table in tables}
         # As text: every type's own output, and no dependency on any type. The number is the physical order.
         _batch.run(
@@ -90,15 +94,29 @@ class KeptRows:
         """A statement for a table that is empty."""
         return self._refill(table, None, f"{self._kept} b WHERE b.rel = {table.oid}", "false")
 
-    def put_back(self, table: Relation, blocks: Blocks, is_new_file: bool) -> Iterator[str]:
+    def put_back(self, table: Relation, blocks: Blocks, is_new_file: bool) -> Iterable[str]:
         """Statements, for replica role: out with the rows that are strangers, in with those that are missing.
 
         ``is_new_file``: places and ids mean nothing in it.
         """
-        count = self.counts.get(table.oid)
+        count = self.counts.get(table.oid, 0)
         if not count:
-            yield f"DELETE FROM ONLY {table.name}"
-            return
+            return [f"DELETE FROM ONLY {table.name}"]
+        if count > _FEW_ROWS or is_new_file:
+            return self._statements(table, count, blocks, is_new_file)
+        # What is written to once is written to again: to plan them takes longer than to run them.
+        if table.oid not in self._prepared:
+            names, todo = [], []
+            for statement in self._statements(table, count, None, False):
+                names.append(f"{self._name}_row_{next(self._numbers)}")
+                todo.append(f"PREPARE {names[-1]} AS {statement}")
+            _batch.run(self._connection, *todo)
+            self._prepared[table.oid] = [f"EXECUTE {name}" for name in names]
+        return self._prepared[table.oid]
+
+    def _statements(
+        self, table: Relation, count: int, blocks: Blocks, is_new_file: bool
+    ) -> Iterator[str]:
         is_small = count <= _FEW_ROWS
         spans: list[tuple[int, int] | None] = [None]
         if blocks and not is_new_file and not is_small and len(found := runs(blocks)) <= _MANY_RUNS:
@@ -133,11 +151,11 @@ class KeptRows:
         )
 
     def overgrown(self, tables: Iterable[int]) -> str:
-        """A query for the names of those that have grown beyond their limits, ours among them."""
+        """An expression, the names of those that have grown beyond their limits, ours among them."""
         limits = {oid: self._limits[oid] for oid in (self._oid, *tables)}
         return (
-            f"SELECT o::regclass::text FROM unnest('{{{_list(limits)}}}'::oid[], '{{{_list(limits.values())}}}'::int8[])"
-            " u(o, size) WHERE pg_relation_size(o) > size"
+            f"to_json(ARRAY(SELECT o::regclass::text FROM unnest('{{{_list(limits)}}}'::oid[], '{{{_list(limits.values())}}}'::int8[])"
+            " u(o, size) WHERE pg_relation_size(o) > size))"
         )
 
 

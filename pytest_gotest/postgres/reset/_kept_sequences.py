@@ -12,6 +12,7 @@ from pytest_gotest.postgres.reset._kept_rows import union
 if TYPE_CHECKING:
     import psycopg
 
+_AT_ONCE = 500  # a SELECT gives at most 1664 columns
 _CACHED = "SELECT format('%I.%I', schemaname, sequencename) FROM pg_sequences WHERE cache_size > 1"
 
 
@@ -28,8 +29,9 @@ class KeptSequences:
         # Of these a session hands out values of its own until the sequence has another file.
         self.cached = {oid for oid, one in by_oid.items() if (one.name,) in cached}
         for oid, _, _, logged in found:
-            if logged or oid in self.cached:
-                _batch.run(connection, *self.put_back(by_oid[oid]))
+            if not logged and oid not in self.cached:
+                del by_oid[oid]
+        _batch.run(connection, *self.put_back(by_oid.values()))
 
     def _states(self, sequences: Iterable[Relation]) -> _batch.Rows:
         state = "SELECT {}, last_value, is_called, log_cnt FROM {}"
@@ -43,9 +45,13 @@ class KeptSequences:
             if logged or _setval(oid, last, called) != self._set[oid]
         }
 
-    def put_back(self, sequence: Relation) -> list[str]:
-        anew = [f"ALTER SEQUENCE {sequence.name} RESTART"] if sequence.oid in self.cached else []
-        return [*anew, f"SELECT {self._set[sequence.oid]}"]
+    def put_back(self, sequences: Iterable[Relation]) -> list[str]:
+        """Statements."""
+        todo = {sequence.oid: sequence.name for sequence in sequences}
+        anew = [f"ALTER SEQUENCE {todo[oid]} RESTART" for oid in todo if oid in self.cached]
+        values = [self._set[oid] for oid in todo]
+        parts = (values[first : first + _AT_ONCE] for first in range(0, len(values), _AT_ONCE))
+        return [*anew, *(f"SELECT {', '.join(part)}" for part in parts)]
 
 
 def _setval(oid: int, last: int, called: bool) -> str:

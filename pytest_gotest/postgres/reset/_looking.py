@@ -121,8 +121,7 @@ class Looked:
             for table in reversed(children_first)
             if table.oid in self._kept_rows.counts
         ]
-        for oid in sorted(moved):
-            fill += self._kept_sequences.put_back(self._sequences[oid])
+        fill += self._kept_sequences.put_back(self._sequences[oid] for oid in sorted(moved))
         _batch.run(self._connection, "BEGIN", *empty, *fill, "COMMIT")
 
     def _tied_to(self, tables: Iterable[int]) -> set[int]:

@@ -11,7 +11,8 @@ are as they were is made sure of. Where they are not, `Damaged` says so: then th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import ChainMap
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,7 @@ _SETTINGS = {
     "xmloption": "content",
     "jit": "off",
     "synchronize_seqscans": "off",
+    "enable_nestloop": "off",  # no statistics keep up with what is put back
     "client_min_messages": "error",
     "lock_timeout": str(_LOCK_TIMEOUT),
 }
@@ -87,9 +89,10 @@ class Damaged(Exception):
 class _Work:
     """Of one restore: what is to be put back, by oid, and what was done already in the open transaction."""
 
-    relations: dict[int, Relation]
+    relations: Mapping[int, Relation]  # as they are now
+    moved: dict[int, Relation]  # the recorded ones that may have another file or name now
     hits: dict[int, Blocks]
-    replaced: set[int]  # those that have another file now
+    replaced: set[int]  # those that have another file
     tables: set[int] = field(default_factory=set)
     sequences: set[int] = field(default_factory=set)
     others: list[str] = field(default_factory=list)
@@ -183,8 +186,11 @@ class Recorded:
         return [one for one in self._relations.values() if one.kind == kind]
 
     def _digests(self, catalogs: dict[int, Blocks]) -> dict[int, Digests]:
-        names = {oid: self._relations[oid].name for oid in catalogs}
-        return _catalogs.digests(self._connection, self._database, catalogs, names)
+        return _catalogs.digests(
+            self._connection,
+            self._database,
+            {self._relations[oid]: blocks for oid, blocks in catalogs.items()},
+        )
 
     def _large_objects(self) -> str:
         [[(digest,)]] = self._run(_LARGE_OBJECTS)
@@ -241,8 +247,8 @@ class Recorded:
         self._stale -= {oid for oid, looked_at in catalogs.items() if looked_at is None}
         if work.others or work.sequences & self._kept_sequences.cached:
             self._stale = set(self._schema)  # ALTER SEQUENCE and REFRESH move rows of catalogs
-        self._mark, self._relations = mark, work.relations
-        self._files = {one.file: one for one in work.relations.values()}
+        self._mark = mark
+        self._moved(work.moved)
         return Restored(
             "delta" if work.tables or work.sequences or work.others else "clean",
             tuple(work.relations[oid].name for oid in sorted(work.tables)),
@@ -268,31 +274,36 @@ class Recorded:
 
     def _resolve(self, blocks: dict[FileKey, set[int]] | None) -> _Work:
         """The recorded relations as they are now, and which blocks of which were touched."""
-        files = dict(self._files)
+        files: dict[FileKey, Relation] = {}  # those read anew
+        hits: dict[int, Blocks] = {}
         if blocks is None:
             files = _catalogs.relations(self._connection)
-            relations = self._relations | {
-                one.oid: one for one in files.values() if one.oid in self._relations
-            }
-            hits: dict[int, Blocks] = dict.fromkeys(relations)
+            hits = dict.fromkeys(self._relations)
         else:
-            if moved := blocks.get(self._relations[PG_CLASS].file):
-                files |= _catalogs.relations(self._connection, _catalogs.within("c.ctid", moved))
-            if any(file not in files for file in blocks):
-                files |= _catalogs.relations(self._connection)
-            relations = {one.oid: one for one in files.values() if one.oid in self._relations}
+            if rows := blocks.get(self._relations[PG_CLASS].file):
+                files = _catalogs.relations(self._connection, _catalogs.within("c.ctid", rows))
+            if any(file not in files and file not in self._files for file in blocks):
+                files = _catalogs.relations(self._connection)
             found: dict[int, set[int]] = {}
             for file, touched in blocks.items():
                 # Else it came, or came and went.
-                if (one := files.get(file)) and one.oid in self._relations:
+                one = files.get(file) or self._files.get(file)
+                if one and one.oid in self._relations:
                     found.setdefault(one.oid, set()).update(touched)
-            hits = dict(found)
+            hits |= found
+        moved = {one.oid: one for one in files.values() if one.oid in self._relations}
         replaced = {
             oid
-            for oid, one in self._relations.items()
-            if one.kind != "x" and relations[oid].file != one.file
+            for oid, one in moved.items()
+            if one.kind != "x" and self._relations[oid].file != one.file
         }
-        return _Work(relations, hits, replaced)
+        return _Work(ChainMap(moved, self._relations), moved, hits, replaced)
+
+    def _moved(self, relations: dict[int, Relation]) -> None:
+        for oid, one in relations.items():
+            self._files.pop(self._relations[oid].file, None)
+            self._relations[oid] = one
+        self._files |= {one.file: one for one in relations.values()}
 
     def _unlink(self, work: _Work) -> None:
         """Large objects that are not ours go; whether those that are ours changed is looked at."""
@@ -341,14 +352,12 @@ class Recorded:
 
     def _put_back(self, work: _Work, now: Mark, used: tuple[int, ...]) -> Mark:
         statements = [] if work.is_open else ["BEGIN"]
-        statements.append(
-            "SET LOCAL enable_nestloop = off"
-        )  # no statistics keep up with what follows
         for oid in sorted(work.tables):
             is_new = oid in work.replaced
             statements += self._kept_rows.put_back(work.relations[oid], work.hits.get(oid), is_new)
-        for oid in sorted(work.sequences):
-            statements += self._kept_sequences.put_back(work.relations[oid])
+        statements += self._kept_sequences.put_back(
+            work.relations[oid] for oid in sorted(work.sequences)
+        )
         if views := work.of_kind("m"):
             self._run(*statements)
             statements = []
@@ -365,7 +374,7 @@ class Recorded:
             return mark
         mark, overgrown = self._commit(now, used, *statements, grown=work.tables)
         if not mark.skip:
-            work.relations |= {one.oid: one for one in files if one.oid in work.relations}
+            work.moved |= {one.oid: one for one in files if one.oid in self._relations}
         for name in overgrown:  # nobody else vacuums a temporary table
             self._run(f"VACUUM (ANALYZE, SKIP_LOCKED) {name}")
         return mark
@@ -385,17 +394,17 @@ class Recorded:
     ) -> tuple[Mark, list[str]]:
         """The mark behind the commit, if nobody else got an id since ``before``; else ``before``, and our ids to skip.
         And the names of tables to be vacuumed."""
-        *_, [(own,)], [(lsn, xid)], overgrown = self._run(
+        *_, [(own,)], [(lsn, xid, overgrown)] = self._run(
             *statements,
             "SELECT pg_current_xact_id_if_assigned()::xid::text",
             "COMMIT",
-            "SELECT (pg_current_wal_insert_lsn() - '0/0')::int8, age('3'::xid)",
-            self._kept_rows.overgrown(grown),
+            "SELECT (pg_current_wal_insert_lsn() - '0/0')::int8, age('3'::xid),"
+            f" {self._kept_rows.overgrown(grown)}",
         )
         ids = (*used, *([int(own)] if own else ()))
         is_alone = xid - before.next_xid == len(ids)
         mark = Mark(lsn, xid) if is_alone else Mark(before.lsn, -1, skip=ids)
-        return mark, [name for (name,) in overgrown]
+        return mark, overgrown
 
 
 def settle(connection: psycopg.Connection[Any], *, is_mighty: bool = True) -> None:

@@ -205,8 +205,7 @@ class Truncate(_Own):
         for table in self._tables:
             if self._kept_rows.counts.get(table.oid):
                 statements.append(self._kept_rows.fill(table))
-        for sequence in self._sequences:
-            statements += self._kept_sequences.put_back(sequence)
+        statements += self._kept_sequences.put_back(self._sequences)
         _batch.run(self._connection, *statements, "COMMIT")
 
 

@@ -25,23 +25,25 @@ _ENDED_WITHIN = 2000  # ms for a session that was told to end
 # Of the function, for the view pg_stat_activity joins names to it that nobody here asks for.
 _ACTIVITY = "pg_stat_get_activity(NULL)"
 _OTHERS = f"datid = {{database}} AND pid <> pg_backend_pid() AND application_name <> '{OURS}'"
-# In this order, or a commit between two of them goes unseen.
+# Those that outlive a transaction. Who has one is looked up only if there is one.
+_ADVISORY = (
+    "SELECT json_agg(json_build_array(l.pid, l.classid::int8, l.objid::int8, l.objsubid)) FROM pg_lock_status() l"
+    " WHERE l.locktype = 'advisory' AND l.granted AND l.database = {database} AND l.pid <> pg_backend_pid()"
+    f" AND (SELECT a.application_name FROM pg_stat_get_activity(l.pid) a) IS DISTINCT FROM '{OURS}'"
+)
+# In this order, or a commit between the two goes unseen.
 _QUESTIONS = (
     # `age` of any fixed id tells the next one, without using up any.
     "SELECT age('3'::xid), (pg_current_wal_insert_lsn() - '0/0')::int8,"
     " pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn(), {settings},"
-    " ARRAY(SELECT slot_name::text FROM pg_get_replication_slots()), ARRAY(SELECT datname::text FROM pg_database)",
+    " to_json(ARRAY(SELECT slot_name FROM pg_get_replication_slots())), to_json(ARRAY(SELECT datname FROM pg_database))",
     "SELECT count(*) FILTER (WHERE backend_type = 'client backend'),"
     " json_agg(json_build_array(pid, backend_type = 'client backend', backend_xid IS NOT NULL, coalesce(state, backend_type),"
     "  extract(epoch FROM now() - xact_start), coalesce(extract(epoch FROM xact_start), 0), left(query, 200)))"
     "  FILTER (WHERE " + _OTHERS + " AND {whose}"
-    "   AND (xact_start IS NOT NULL AND backend_type = 'client backend' OR backend_xid IS NOT NULL))"
-    f" FROM {_ACTIVITY}",
-    "SELECT quote_literal(p.gid) FROM pg_prepared_xact() p WHERE p.dbid = {database}",
-    # Those that outlive a transaction. Who has one is looked up only if there is one.
-    "SELECT DISTINCT l.pid, l.classid::int8, l.objid::int8, l.objsubid FROM pg_lock_status() l"
-    " WHERE l.locktype = 'advisory' AND l.granted AND l.database = {database} AND l.pid <> pg_backend_pid()"
-    f" AND (SELECT a.application_name FROM pg_stat_get_activity(l.pid) a) IS DISTINCT FROM '{OURS}'",
+    "   AND (xact_start IS NOT NULL AND backend_type = 'client backend' OR backend_xid IS NOT NULL)),"
+    " to_json(ARRAY(SELECT quote_literal(p.gid) FROM pg_prepared_xact() p WHERE p.dbid = {database})),"
+    f" CASE WHEN count(*) FILTER (WHERE {_OTHERS}) > 0 THEN ({_ADVISORY}) END FROM {_ACTIVITY}",
 )
 _SETTINGS = "md5(pg_read_file('postgresql.auto.conf', 0, 1 << 20, true))"
 _AT_WORK_IN = (
@@ -147,9 +149,9 @@ class Sessions:
         [[(self._since,)]] = _batch.run(connection, "SELECT extract(epoch FROM clock_timestamp())")
 
     def sight(self) -> Sight:
-        [first], [second], prepared, advisory = _batch.run(self._connection, *self._look)
+        [first], [second] = _batch.run(self._connection, *self._look)
         xid, lsn, flushed, settings, slots, databases = first
-        clients, transactions = second
+        clients, transactions, prepared, advisory = second
         return Sight(
             Mark(lsn, xid, flushed),
             settings,
@@ -157,8 +159,8 @@ class Sessions:
             frozenset(databases),
             clients,
             tuple(Transaction(*row) for row in transactions or ()),
-            tuple(gid for (gid,) in prepared) if self._is_alone else (),
-            frozenset(Advisory(*row) for row in advisory),
+            tuple(prepared) if self._is_alone else (),
+            frozenset(Advisory(*row) for row in advisory or ()),
         )
 
     def quiet(self, leaks: list[str]) -> Sight:

@@ -7,6 +7,7 @@ A change of a logged table logs a block of its main fork, and the record names t
 from __future__ import annotations
 
 import re
+from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_gotest.postgres.reset import _batch
@@ -25,6 +26,7 @@ _HARMLESS = (
 _INDEXES = ("Btree", "Hash", "Gin", "Gist", "SPGist", "BRIN")
 _TOO_LONG = 32 << 20  # bytes of log, beyond which looking at every table is cheaper
 _READER = "pg_get_wal_records_info"
+_NUMBERS = count(1)
 
 
 class Mark(NamedTuple):
@@ -56,6 +58,9 @@ class Log:
         connection.execute("SET synchronous_commit = on")
         [[(found,)]] = _batch.run(connection, f"SELECT to_regproc('{_READER}') IS NOT NULL")
         self.is_readable: bool = found
+        self._name = f"gotest_log_{next(_NUMBERS)}"
+        if found:
+            _batch.run(connection, f"PREPARE {self._name}(pg_lsn, pg_lsn, xid[]) AS {self._scan()}")
 
     def touched(self, since: Mark, until: Mark) -> Touched:
         import psycopg
@@ -66,7 +71,7 @@ class Log:
             return Touched(None)
         force = [] if until.flushed else self._force()
         try:
-            *forced, rows = _batch.run(self._connection, *force, self._scan(since, until))
+            *forced, rows = _batch.run(self._connection, *force, self._asked(since, until))
         except psycopg.Error:
             if self._connection.closed:
                 raise
@@ -86,21 +91,25 @@ class Log:
         ask = f"SELECT pg_current_xact_id()::xid::text, {message.format('true', '')}"
         return ["BEGIN", ask, "COMMIT"]
 
-    def _scan(self, since: Mark, until: Mark) -> str:
+    def _asked(self, since: Mark, until: Mark) -> str:
         span = ", ".join(f"'{p >> 32:X}/{p & 0xFFFFFFFF:X}'" for p in (since.lsn, until.lsn))
+        return f"EXECUTE {self._name}({span}, '{_array(since.skip)}')"
+
+    def _scan(self) -> str:
+        """Of what lies between $1 and $2, but what the transactions $3 wrote."""
         matters = (
             f"resource_manager <> ALL('{_array(_INDEXES)}')"
             f" AND resource_manager || '/' || record_type <> ALL('{_array(_HARMLESS)}')"
-            f" AND xid <> ALL('{_array(since.skip)}')"
+            " AND xid <> ALL($3)"
         )
         if self._version >= 16:
             return (
                 "SELECT DISTINCT reltablespace, relfilenode, relblocknumber"
-                f" FROM pg_get_wal_block_info({span}, false)"
+                " FROM pg_get_wal_block_info($1, $2, false)"
                 f" WHERE relforknumber = 0 AND reldatabase IN (0, {self._database}) AND {matters}"
             )
         return (
-            f"SELECT DISTINCT block_ref FROM {_READER}({span}) WHERE block_ref <> '' AND {matters}"
+            f"SELECT DISTINCT block_ref FROM {_READER}($1, $2) WHERE block_ref <> '' AND {matters}"
         )
 
     def _parsed(self, rows: _batch.Rows) -> list[tuple[int, int, int]]:
