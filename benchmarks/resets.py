@@ -1,6 +1,7 @@
 """What it takes to put a database back, against the usual ways, in one run.
 
     python -m benchmarks.resets [--tables 10 50 300] [--rounds 20] [--servers embedded local] [--places memory disk]
+                                [--peers] [--image NAME]
 
 For each server, place of the data directory and number of tables, in turn and round by round:
 
@@ -8,7 +9,8 @@ For each server, place of the data directory and number of tables, in turn and r
   a table of 10,000 were changed;
 * TRUNCATE of all tables (without filling any again), DROP and CREATE DATABASE from a template, each after three tables;
 * ROLLBACK of a transaction that wrote to three tables;
-* pgtestdb's New (a clone for each test, made ahead of it), by its own Go package: with --peers.
+* with --peers, those of `benchmarks.peers`; testcontainers' snapshot where an --image is there for it
+  (`python tests/postgres_image.py` makes some).
 
 Each table has a primary key, a foreign key, an index and ten rows. Milliseconds, p50 and p95; a ratio is the median of
 the ratios of one round each to ours after three tables.
@@ -19,7 +21,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ from typing import Any
 
 import psycopg
 
-from benchmarks import measuring
+from benchmarks import measuring, peers
 from pytest_gotest.postgres import _databases
 from pytest_gotest.postgres._keeper import Keeper
 from pytest_gotest.postgres.baseline._baseline import Baseline
@@ -189,96 +190,21 @@ def rounds(number: int, ways: dict[str, Callable[[], float]]) -> dict[str, list[
     return taken
 
 
-PGTESTDB = """package peer
-
-import (
-	"fmt"
-	"os"
-	"sort"
-	"strconv"
-	"testing"
-	"time"
-
-	_ "github.com/jackc/pgx/v5/stdlib"
-	"github.com/peterldowns/pgtestdb"
-)
-
-func TestPeer(t *testing.T) {
-	text, err := os.ReadFile(os.Getenv("PEER_SCHEMA"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	rounds, _ := strconv.Atoi(os.Getenv("PEER_ROUNDS"))
-	conf := pgtestdb.Config{DriverName: "pgx", User: "postgres", Password: os.Getenv("PEER_PASSWORD"),
-		Host: "127.0.0.1", Port: os.Getenv("PEER_PORT"), Options: "sslmode=disable"}
-	var all []float64
-	for i := 0; i <= rounds; i++ {
-		t.Run("one", func(t *testing.T) {
-			began := time.Now()
-			pgtestdb.New(t, conf, migrator(text))
-			if i > 0 {
-				all = append(all, time.Since(began).Seconds())
-			}
-		})
-	}
-	sort.Float64s(all)
-	fmt.Printf("PEER %v %v\\n", all[len(all)/2], all[len(all)*95/100])
-}
-"""
-MIGRATOR = """package peer
-
-import (
-	"context"
-	"database/sql"
-
-	"github.com/peterldowns/pgtestdb"
-)
-
-type migrator []byte
-
-func (m migrator) Hash() (string, error) { return "baseline", nil }
-
-func (m migrator) Migrate(ctx context.Context, db *sql.DB, _ pgtestdb.Config) error {
-	_, err := db.ExecContext(ctx, string(m))
-	return err
-}
-"""
-
-
-def pgtestdb(cluster: Cluster, tables: int, number: int, scratch: Path) -> tuple[float, float]:
-    """Its p50 and p95 in seconds."""
-    module = scratch / "pgtestdb"
-    if not module.is_dir():
-        module.mkdir()
-        (module / "peer_test.go").write_text(PGTESTDB)
-        (module / "migrator.go").write_text(MIGRATOR)
-        (module / "go.mod").write_text("module example.com/peer\n\ngo 1.22\n")
-        for command in (
-            ["get", "github.com/peterldowns/pgtestdb@latest", "github.com/jackc/pgx/v5@v5.7.1"],
-            ["mod", "tidy"],
-        ):
-            subprocess.run(["go", *command], cwd=module, check=True, capture_output=True)
+def of_peers(
+    cluster: Cluster, schema: Path, number: int, scratch: Path, image: str | None
+) -> dict[str, list[float]]:
     server = cluster.server()
-    env = {
-        **os.environ,
-        "PEER_SCHEMA": str(scratch / f"{tables}.sql"),
-        "PEER_ROUNDS": str(number),
-        "PEER_PASSWORD": server.password,
-        "PEER_PORT": str(server.port),
+    found = {
+        "pgtestdb": peers.pgtestdb(server, schema, number, scratch),
+        "IntegreSQL": peers.integresql(server, schema, number, scratch, write),
+        "pytest-postgresql": peers.pytest_postgresql(
+            server, "test_baseline", number, scratch, write
+        ),
     }
-    done = subprocess.run(
-        ["go", "test", "-count=1", "-v", "-timeout=30m", "."],
-        cwd=module,
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    for line in done.stdout.splitlines():
-        if line.startswith("PEER "):
-            p50, p95 = line.split()[1:]
-            return float(p50), float(p95)
-    raise SystemExit(f"pgtestdb: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    if image is not None:
+        taken = peers.testcontainers(image, schema, number, scratch)
+        found["testcontainers, snapshot (a container, on disk)"] = taken
+    return found
 
 
 def main() -> None:
@@ -289,7 +215,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--servers", nargs="+", default=["embedded", "local"])
     parser.add_argument("--places", nargs="+", default=["memory", "disk"])
-    parser.add_argument("--peers", action="store_true", help="pgtestdb as well")
+    parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--image", help="for testcontainers")
     given = parser.parse_args()
     print(measuring.machine())
     base = "ours, 3 tables"
@@ -306,14 +233,16 @@ def main() -> None:
                             taken = rounds(given.rounds, contest.ways())
                         finally:
                             contest.close()
-                        peer = (
-                            pgtestdb(other, tables, given.rounds, scratch) if given.peers else None
-                        )
+                        if given.peers:
+                            schema_file = scratch / f"{tables}.sql"
+                            taken |= of_peers(
+                                other, schema_file, given.rounds, scratch, given.image
+                            )
                     version = ".".join(map(str, cluster.server().server_version))
                     print(f"\n{version} ({provider}), {place}, {tables} tables\n")
                     rows = []
                     for name, spent in taken.items():
-                        ratio = median(a / b for a, b in zip(spent, taken[base], strict=True))
+                        ratio = median(a / b for a, b in zip(spent, taken[base], strict=False))
                         p95 = quantiles(spent, n=20)[-1]
                         rows.append(
                             (
@@ -322,12 +251,6 @@ def main() -> None:
                                 f"{1000 * p95:.2f}",
                                 f"{ratio:.2f}",
                             )
-                        )
-                    if peer is not None:
-                        p50, p95 = peer
-                        ratio = p50 / median(taken[base])
-                        rows.append(
-                            ("pgtestdb", f"{1000 * p50:.2f}", f"{1000 * p95:.2f}", f"{ratio:.2f}")
                         )
                     print(
                         measuring.table(("reset", "p50 ms", "p95 ms", "to ours, 3 tables"), rows),
