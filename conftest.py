@@ -21,6 +21,15 @@ collect_ignore = ["examples", "tests/go"]
 GO_VARIABLES = ("GOCACHE", "GOENV", "GOMODCACHE", "GOPATH", "GOTOOLCHAIN")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """CI has twenty minutes."""
+    if os.environ.get("GOTEST_CAMPAIGN"):
+        return
+    long = [item for item in items if item.get_closest_marker("campaign")]
+    items[:] = [item for item in items if item not in long]
+    config.hook.pytest_deselected(items=long)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Pins where go keeps its things and moves the user's cache and settings into a scratch place.

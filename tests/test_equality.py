@@ -197,7 +197,13 @@ def _check(subject: Subject, root: Path, go: Outcomes, tmp_path: Path, *options:
     return outcome
 
 
-@pytest.mark.parametrize("name", SUBJECTS)
+LONG = ("testify", "go-cmp")  # the latter is tried by workers as well
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.campaign] * (name in LONG)) for name in SUBJECTS],
+)
 def test_outcomes_are_those_of_go_test(
     name: str,
     source: Callable[[Subject], Path],

@@ -1232,7 +1232,15 @@ def verdicts_of_go_test(package: str) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("package", ["strings", "sort", "go/parser", "bytes"])
+@pytest.mark.parametrize(
+    "package",
+    [
+        "strings",
+        "sort",
+        pytest.param("go/parser", marks=pytest.mark.campaign),
+        pytest.param("bytes", marks=pytest.mark.campaign),
+    ],
+)
 def test_reversed_std_packages_have_the_verdicts_of_go_test(
     build: Callable[..., Steered], package: str
 ) -> None:

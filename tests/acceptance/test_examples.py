@@ -11,8 +11,10 @@ from running import run_pytest
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
-@pytest.mark.parametrize(("example", "passed", "skipped"), [("ledger", 5, 0), ("bookstore", 28, 1)])
+@pytest.mark.parametrize(
+    ("example", "workers", "passed", "skipped"),
+    [("ledger", "2", 5, 0), ("bookstore", "0", 28, 1), ("bookstore", "2", 28, 1)],
+)
 def test_example(tmp_path: Path, example: str, passed: int, skipped: int, workers: str) -> None:
     copy = tmp_path / example
     shutil.copytree(EXAMPLES / example, copy, ignore=shutil.ignore_patterns(".*"))

@@ -269,7 +269,7 @@ def test_a_line_that_is_cut_is_noticed_at_both_ends(project: Project, waits: Wai
     assert "is out of reach, a worker on this machine takes its place" in outcome.output
 
 
-@pytest.mark.parametrize("by", ["socket", "ssh"])
+@pytest.mark.parametrize("by", [pytest.param("socket", marks=pytest.mark.campaign), "ssh"])
 def test_a_line_to_a_proxy_that_is_cut_is_noticed_at_both_ends(
     project: Project, waits: Waits, by: str
 ) -> None:

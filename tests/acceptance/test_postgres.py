@@ -90,8 +90,9 @@ GO = {f"store/store_test.go::Test{name}" for name in ("Migrated", "Leaves", "Var
 
 
 class Project:
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, cache: Path) -> None:
         self.base = base
+        self.cache = cache  # of all tests: initdb is dear
         self.root = base / "shop"
         for name, text in FILES.items():
             self.write(name, text)
@@ -102,14 +103,14 @@ class Project:
         path.write_text(textwrap.dedent(text).lstrip("\n"))
 
     def run(self, *arguments: str, **env: str) -> Outcome:
-        cache = f"--gotest-cache-dir={self.base / 'cache'}"
+        cache = f"--gotest-cache-dir={self.cache}"
         record = self.base / "record"
         return run_pytest(self.root, cache, *arguments, record=record, env=env, plugins=["xdist"])
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    yield Project(tmp_path)
+def project(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    yield Project(tmp_path, tmp_path_factory.getbasetemp() / "postgres-cache")
     owners = {path: _places.owner(path) for path in _places.all_in(_places.base())}
     assert [path for path, pid in owners.items() if pid and not is_alive(pid)] == []
 
@@ -168,11 +169,12 @@ def test_the_users_own_variables_reach_no_test(project: Project) -> None:
 
 
 def test_a_server_only_where_one_is_asked_for(project: Project) -> None:
+    project.cache = project.base / "cache"
     project.write("pytest.ini", "[pytest]\ngotest = true\n")
     outcome = project.run("plain")
     assert outcome.exitstatus == 0, outcome.output
     assert "postgres" not in outcome.output.partition("rootdir")[0]
-    assert not (project.base / "cache" / "postgres").exists()
+    assert not (project.cache / "postgres").exists()
 
 
 def test_a_projects_own_word_counts_more(project: Project) -> None:

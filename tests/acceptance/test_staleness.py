@@ -332,7 +332,13 @@ def changed(project: Project, name: str, change: Change, says: str) -> None:
     assert after == before
 
 
-@pytest.mark.parametrize("what", CHANGES)
+LONG = ("GOEXPERIMENT",)  # the standard library anew, as for GOAMD64
+
+
+@pytest.mark.parametrize(
+    "what",
+    [pytest.param(name, marks=[pytest.mark.campaign] * (name in LONG)) for name in CHANGES],
+)
 def test_a_change_of_what_goes_into_a_binary_makes_another_one(project: Project, what: str) -> None:
     if what == "--gotest-race":
         need_c_compiler()
