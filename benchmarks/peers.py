@@ -24,7 +24,7 @@ from pytest_gotest.postgres._server import Server
 
 PGTESTDB = "github.com/peterldowns/pgtestdb@v0.1.1"
 PGX = "github.com/jackc/pgx/v5@v5.7.1"
-INTEGRESQL = "github.com/allaboutapps/integresql/cmd/server@v1.1.0"
+INTEGRESQL = ("github.com/allaboutapps/integresql", "v1.1.0")
 TESTCONTAINERS = "github.com/testcontainers/testcontainers-go/modules/postgres@v0.45.0"
 PYTEST_POSTGRESQL = "pytest-postgresql==10.0.0"
 
@@ -57,9 +57,15 @@ def integresql(
     server: Server, schema: Path, rounds: int, scratch: Path, write: Write
 ) -> list[float]:
     """A request for a test database, of which the service makes some ahead."""
-    binaries = scratch / "bin"
-    env = {**os.environ, "GOBIN": str(binaries), "GOFLAGS": "-mod=mod"}
-    _done(["go", "install", INTEGRESQL], scratch, env)
+    module = scratch / "integresql"
+    if not module.is_dir():
+        module.mkdir()
+        # By its exact version: `go install` asks for the newest one as well.
+        path, version = INTEGRESQL
+        (module / "go.mod").write_text(
+            f"module example.com/peer\n\ngo 1.25\n\nrequire {path} {version}\n"
+        )
+        _done(["go", "build", "-mod=mod", "-o", ".", f"{path}/cmd/server"], module, os.environ)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -74,7 +80,7 @@ def integresql(
         "INTEGRESQL_LOGGER_LEVEL": "error",
         "PGSSLMODE": "disable",
     }
-    with _running([str(binaries / "server")], env, port):
+    with _running([str(module / "server")], env, port):
         base = f"http://127.0.0.1:{port}/api/v1/templates"
 
         def ask(method: str, path: str = "", body: Any = None) -> Any:
@@ -157,7 +163,9 @@ def _done(command: list[str], cwd: Path, env: Any) -> str:
 
 @contextlib.contextmanager
 def _running(command: list[str], env: dict[str, str], port: int) -> Iterator[None]:
-    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
+    # It writes down that a request ended before its work did.
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(command, env=env, stdout=quiet, stderr=quiet)
     try:
         until = time.monotonic() + 20
         while True:
@@ -245,13 +253,14 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib"
 	"github.com/testcontainers/testcontainers-go"
 	"github.com/testcontainers/testcontainers-go/modules/postgres"
+	"github.com/testcontainers/testcontainers-go/wait"
 )
 
 func TestPeer(t *testing.T) {
 	ctx := context.Background()
 	container, err := postgres.Run(ctx, os.Getenv("PEER_IMAGE"), postgres.WithDatabase("test"), postgres.WithUsername("postgres"),
-		postgres.WithPassword("peer"), postgres.WithInitScripts(os.Getenv("PEER_SCHEMA")), postgres.BasicWaitStrategies(),
-		postgres.WithSQLDriver("pgx"))
+		postgres.WithPassword("peer"), postgres.WithInitScripts(os.Getenv("PEER_SCHEMA")), postgres.WithSQLDriver("pgx"),
+		testcontainers.WithWaitStrategy(wait.ForLog("database system is ready to accept connections").WithOccurrence(2)))
 	testcontainers.CleanupContainer(t, container)
 	if err != nil {
 		t.Fatal(err)

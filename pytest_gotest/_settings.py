@@ -226,4 +226,5 @@ def _cache_dir(given: str, rootpath: Path) -> Path:
 
 def _usage(option: Option, given: object, takes: str) -> pytest.UsageError:
     where = option.flag if option.cli else f"{option.flag} (ini: {option.ini})"
-    return pytest.UsageError(f"{where} takes {takes}, not {given!r}")
+    shown = "what it was given" if "@" in str(given) else repr(given)  # there is a password in URLs
+    return pytest.UsageError(f"{where} takes {takes}, not {shown}")

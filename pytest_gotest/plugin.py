@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,18 @@ def pytest_configure_node(node: Any) -> None:
         from pytest_gotest.postgres import _provide
 
         _provide.tell(node)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A driver that cannot connect shows the password it was given."""
+    report = yield
+    used = sys.modules.get("pytest_gotest.postgres._provide")
+    if used is not None and (report.longrepr or report.sections):
+        used.hide_passwords(item.config, report)
+    return report
 
 
 @pytest.fixture(scope="package")

@@ -34,6 +34,7 @@ def without_own(environ: Mapping[str, str]) -> dict[str, str]:
 
 def connect(dsn: str) -> psycopg.Connection[Any]:
     """In autocommit and in UTF-8. Raises psycopg.Error."""
+    __tracebackhide__ = True
     connection: psycopg.Connection[Any] = open(dsn, autocommit=True, client_encoding="utf8")
     return connection
 
@@ -42,8 +43,12 @@ def open(dsn: str, *, kind: Any = None, **options: Any) -> Any:
     """A connection of psycopg, of the class ``kind``. Raises psycopg.Error."""
     import psycopg
 
+    __tracebackhide__ = True  # with what it was given there is a password
     with _without_the_users():
-        return (kind or psycopg.Connection).connect(dsn, **options)
+        try:
+            return (kind or psycopg.Connection).connect(dsn, **options)
+        except psycopg.Error as error:
+            raise error.with_traceback(None) from None
 
 
 def first_line(error: BaseException) -> str:

@@ -49,7 +49,11 @@ class Keeper:
             if not self._users and isinstance(self.instance, Whole):
                 self._turn.enter_context(self.instance.turn())
             self._users.add(user)
-            self._restore(self._last)
+            try:
+                self._restore(self._last)
+            except BaseException:
+                self._leave(user)
+                raise
             self._last = user
 
     def end(self, user: str) -> Restored:

@@ -17,7 +17,7 @@ from pytest_gotest import _compat, _remote, _settings
 from pytest_gotest._errors import LeakWarning, PostgresError
 from pytest_gotest._restores import Counts
 from pytest_gotest._settings import Settings
-from pytest_gotest.postgres import _client, _server
+from pytest_gotest.postgres import _client, _secrets, _server
 from pytest_gotest.postgres._database import Database
 from pytest_gotest.postgres._keeper import Keeper
 from pytest_gotest.postgres._server import Server
@@ -125,6 +125,14 @@ class Postgres:
             return self._choose()
         return SharedServer(self.shared(), self._isolation, self._worker)
 
+    def passwords(self) -> set[str]:
+        known = [self._told] if self._told is not None else []
+        if self._instance is not None:
+            with contextlib.suppress(PostgresError):
+                known.append(self._instance.server())
+        # One that is the user's name as well is nobody's secret, and found in many a path.
+        return {one.password for one in known if one.password != one.user}
+
     def stop(self) -> None:
         instance, self._instance = self._instance, None
         if self.keeper is not None:
@@ -194,7 +202,8 @@ def _told_server(settings: Settings, config: pytest.Config) -> Server | None:
 def tell(node: Any) -> None:
     """A worker of this machine of the server that it is to share with the others; it ends with this process."""
     config: pytest.Config = node.config
-    if _remote.host(node.gateway.spec) or "://" in _settings.read(config).postgres:
+    wanted = _settings.read(config).postgres
+    if _remote.host(node.gateway.spec) or "://" in wanted or wanted == "off":
         return
     try:
         postgres = of(config)
@@ -239,8 +248,8 @@ def for_session(config: pytest.Config) -> Server:
     """
     hidden = _client.hide()
     config.add_cleanup(lambda: os.environ.update(hidden))
-    postgres = of(config)
     with _told():
+        postgres = of(config)
         server = postgres.instance.server()
     config.add_cleanup(postgres.stop)
     return server
@@ -248,15 +257,29 @@ def for_session(config: pytest.Config) -> Server:
 
 def keeper(config: pytest.Config, *, is_new: bool) -> Keeper:
     """Of the database as it is now; ``is_new``: the project has added to what migrations made."""
-    postgres = of(config)
     with _told():
+        postgres = of(config)
         if is_new:
-            postgres.instance.keep()
+            _keep(postgres.instance)
         postgres.keeper = Keeper(postgres.instance, _settings.read(config).reset)
     hooks = config.pluginmanager.get_plugin("gotest-hooks")
     if hooks is not None and hooks.go.recorder is not None:
         postgres.keeper.note = functools.partial(_note, hooks.go.recorder)
     return postgres.keeper
+
+
+def _keep(instance: Instance) -> None:
+    import psycopg
+
+    try:
+        instance.keep()
+    except psycopg.Error as error:
+        server = instance.server()
+        raise PostgresError(
+            f"what gotest_baseline has added to {server.host}:{server.port}, database {server.dbname}, cannot be kept:"
+            f" {_client.first_line(error)}",
+            hint="commit or roll back, and close all connections, before gotest_baseline returns",
+        ) from error
 
 
 def _note(recorder: Recorder, restored: Restored, begun: float) -> None:
@@ -277,6 +300,12 @@ def for_test(keeper: Keeper, nodeid: str) -> Generator[Database]:
         restored = keeper.end(nodeid)
     for leak in restored.leaks:
         warnings.warn(LeakWarning(leak), stacklevel=1)
+
+
+def hide_passwords(config: pytest.Config, report: pytest.TestReport) -> None:
+    postgres = config.stash.get(_POSTGRES, None)
+    if postgres is not None:
+        _secrets.hide(report, postgres.passwords())
 
 
 def counts(config: pytest.Config) -> Counts | None:

@@ -17,7 +17,7 @@ class Server:
     host: str
     port: int
     user: str
-    password: str = field(repr=False)
+    password: str = field(repr=False, compare=False)  # pytest shows what differs
     dbname: str
     server_version: tuple[int, ...]
     provider: str
@@ -27,6 +27,9 @@ class Server:
     def url(self) -> str:
         """As libpq, pgx and lib/pq read it (libpq's connection URIs)."""
         who = f"{_quoted(self.user)}:{_quoted(self.password)}"
+        if self.host.startswith("/"):  # Go's net/url takes no directory of sockets for a host
+            given = {"host": self.host, "port": str(self.port), **self.parameters}
+            return f"postgresql://{who}@/{_quoted(self.dbname)}{self._query(given)}"
         return f"postgresql://{who}@{self._where}{self._query(self.parameters)}"
 
     @property

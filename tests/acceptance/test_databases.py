@@ -375,6 +375,29 @@ def test_a_server_that_is_there(run: Run, tmp_path: Path) -> None:
         cluster.stop()
 
 
+def test_workers_without_a_database_where_there_is_none(run: Run) -> None:
+    arguments = ("-n2", "--gotest-isolation=database", "--gotest-postgres=off")
+    outcome = run(*arguments, test_plain="def test_plain(): pass")
+    assert outcome.exitstatus == 0, outcome.output
+
+
+def test_what_a_baseline_leaves_open_is_told(run: Run) -> None:
+    """With the place of the server and what to do, and without our frames."""
+    conftest = """
+        import psycopg, pytest
+
+        @pytest.fixture(scope="session")
+        def gotest_baseline(gotest_postgres):
+            with psycopg.connect(gotest_postgres.url, autocommit=True) as connection:
+                connection.execute("BEGIN; CREATE TABLE t (x int); PREPARE TRANSACTION 'left'")
+    """
+    outcome = run(conftest=conftest, test_db="def test_db(gotest_db): pass")
+    assert outcome.exitstatus == 1
+    assert "what gotest_baseline has added to 127.0.0.1:" in outcome.output
+    assert "commit or roll back, and close all connections" in outcome.output
+    assert "_provide.py" not in outcome.output
+
+
 def test_no_server_is_asked_for(run: Run) -> None:
     outcome = run("--gotest-postgres=off", test_it=ORDER)
     assert outcome.exitstatus == 1

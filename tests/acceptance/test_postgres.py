@@ -272,20 +272,55 @@ def test_no_password_is_shown(project: Project) -> None:
     project.write(
         "test_shop.py",
         """
-        import pathlib, psycopg
+        import pathlib, psycopg, pytest
 
         def test_fails(gotest_postgres):
             pathlib.Path("secret").write_text(gotest_postgres.password)
             server = gotest_postgres
             with psycopg.connect(server.dsn()):
                 assert server == 1
+
+        def test_cannot_connect(gotest_postgres):
+            psycopg.connect(gotest_postgres.url, options="-c nothing=1")
+
+        def test_cannot_connect_by_us(gotest_db):
+            gotest_db.connect(options="-c nothing=1")
+
+        def test_compares(gotest_postgres):
+            import dataclasses
+
+            assert gotest_postgres == dataclasses.replace(gotest_postgres, password="x", port=1)
+
+        @pytest.fixture
+        def prints(gotest_postgres):
+            print("by", gotest_postgres.url)
+            raise ValueError(gotest_postgres.url)
+
+        def test_prints(prints):
+            pass
         """,
     )
-    outcome = project.run("-vvv", "--showlocals", "--setup-show", "test_shop.py", "plain")
+    xml = project.base / "report.xml"
+    outcome = project.run(
+        *("-vvv", "--showlocals", "--setup-show", f"--junitxml={xml}", "-ojunit_logging=all"),
+        *("test_shop.py", "plain"),
+    )
     secret = (project.root / "secret").read_text()
     assert len(secret) > 20
-    assert "1 failed" in outcome.output
+    assert "4 failed" in outcome.output
+    assert "1 error" in outcome.output
+    assert "user=postgres password=***" in outcome.output
+    assert "by postgresql://postgres:***@" in outcome.output
     assert secret not in outcome.output
+    assert secret not in xml.read_text()
+
+
+def test_no_password_is_shown_of_a_url_that_is_wrong(project: Project) -> None:
+    for url in ("postgresq://ci:s3cret@h/db", "postgresql://ci:s3cret@one,two/db"):
+        outcome = project.run("--showlocals", f"--gotest-postgres={url}", "test_shop.py")
+        assert outcome.exitstatus in (1, 4)
+        assert "--gotest-postgres" in outcome.output
+        assert "s3cret" not in outcome.output
 
 
 INSERTS = """

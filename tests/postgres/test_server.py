@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from pytest_gotest.postgres._server import Server, check
+from pytest_gotest.postgres._server import Server, check, of_url
 
 ODD = "p@ss/w:o?r'd \\ü%20"
 
@@ -48,6 +48,14 @@ def test_dsn_with_changes() -> None:
 
 def test_an_address_of_the_sixth_version() -> None:
     assert conninfo_to_dict(server(host="::1").url)["host"] == "::1"
+
+
+def test_a_directory_of_sockets() -> None:
+    """Where Go's net/url reads it too: it refuses a host with percent-encoded slashes."""
+    url = server(host="/run/pg", password="x").url
+    assert url == "postgresql://me:x@/my%20db?host=%2Frun%2Fpg&port=5432&sslmode=disable"
+    assert conninfo_to_dict(url)["host"] == "/run/pg"
+    assert of_url(url).host == "/run/pg"
 
 
 def test_jdbc() -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from pytest_gotest._errors import PostgresError
 from pytest_gotest.postgres import _databases, _server
+from pytest_gotest.postgres._database import Database
 from pytest_gotest.postgres._keeper import Keeper
 from pytest_gotest.postgres._server import Server
 from pytest_gotest.postgres.baseline._baseline import Baseline
@@ -156,6 +157,33 @@ def test_workers_take_turns(role: Role, baseline: Baseline) -> None:
         assert one.end("one").kind == "delta"
         comes.join()
         assert other.end("other").kind == "clean"
+
+
+def test_who_fails_to_begin_gives_the_turn_away(role: Role, baseline: Baseline) -> None:
+    server = role("")
+    with kept(server, "shared", baseline) as one, kept(server, "shared", baseline) as other:
+        ask(server, "CREATE TABLE more (x int)")
+        with pytest.raises(PostgresError, match="is not ours alone"):
+            one.begin("one")
+        ask(server, "DROP TABLE more")
+        comes = threading.Thread(target=other.begin, args=("other",), daemon=True)
+        comes.start()
+        comes.join(10)
+        assert not comes.is_alive()
+        other.end("other")
+
+
+def test_a_snapshot_is_there_as_long_as_its_worker(role: Role, baseline: Baseline) -> None:
+    """Whoever comes next removes what the dead left; this one lives."""
+    server = role("CREATEDB")
+    with kept(server, "database", baseline) as one:
+        snapshot = Database(one).snapshot(schema=True)
+        ask(one.server, "DROP TABLE posts")
+        with kept(server, "database", baseline, name="gw1"):
+            pass
+        snapshot.restore()
+        assert ask(one.server, "SELECT count(*) FROM posts") == [(2,)]
+        snapshot.close()
 
 
 @pytest.mark.parametrize("isolation", ["database", "shared"])

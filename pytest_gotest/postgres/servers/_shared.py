@@ -395,7 +395,8 @@ def _template(baseline: Baseline, user: str) -> str:
 
 
 def _owner(name: str) -> str:
-    return name.removesuffix(_KEPT)
+    """Who has the lock: of a copy that was kept, and of a snapshot (`Database.snapshot`), its worker's database."""
+    return re.sub(rf"({_KEPT}|_snapshot_\d+)+$", "", name)
 
 
 def _like(prefix: str) -> str:
