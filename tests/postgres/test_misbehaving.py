@@ -20,6 +20,7 @@ from randomly import dump
 from pytest_gotest._errors import PostgresError
 from pytest_gotest.postgres._keeper import Keeper
 from pytest_gotest.postgres.baseline._baseline import Baseline
+from pytest_gotest.postgres.reset._recorded import Recorded
 from pytest_gotest.postgres.servers import _places
 from pytest_gotest.postgres.servers._binaries import Binaries
 from pytest_gotest.postgres.servers._cluster import Cluster, Clusters
@@ -346,3 +347,114 @@ def test_no_room_for_a_server(small_disk: Path, binaries: Binaries, tmp_path: Pa
     with pytest.raises(PostgresError, match="No space left on device"):
         Clusters(binaries, tmp_path / "cache", os.environ).start(Baseline())
     assert [path.name for path in small_disk.iterdir() if path.name.startswith("s-")] == []
+
+
+def test_who_commits_while_we_look(bench: Bench) -> None:
+    """Between the question where the log ends and the one who is writing."""
+    sessions = bench.keeper._reset._recorded._sessions  # type: ignore[attr-defined]
+    look = sessions._look
+    sessions._look = [*look[:-1], "DO $$ BEGIN PERFORM pg_sleep(0.4); END $$", look[-1]]
+    connection = bench.connect()
+
+    def late() -> None:
+        time.sleep(0.15)
+        connection.execute("INSERT INTO users (name) VALUES ('late')")
+
+    thread = threading.Thread(target=late)
+    thread.start()
+    bench.keeper.restore()
+    thread.join()
+    sessions._look = look
+    assert dump(bench.cluster, bench.programs) == bench.before
+
+
+def test_a_query_that_is_still_to_write(bench: Bench) -> None:
+    """It has no transaction id yet, and could be taken for one that reads."""
+    connection = bench.connect()
+
+    def writes() -> None:
+        with contextlib.suppress(psycopg.Error):
+            connection.execute("INSERT INTO users SELECT 77, 'late' FROM (SELECT pg_sleep(2)) q")
+
+    thread = threading.Thread(target=writes)
+    thread.start()
+    time.sleep(0.3)
+    kind, _, left = bench.restored()
+    thread.join()
+    assert kind in ("clean", "delta")
+    assert "left a transaction open, active" in left[0]
+    assert dump(bench.cluster, bench.programs) == bench.before
+
+
+def test_a_password_in_what_is_named(bench: Bench) -> None:
+    bench.run("BEGIN", "ALTER ROLE reader PASSWORD 'hunter2'")
+    _, _, left = bench.restored()
+    assert "ALTER ROLE reader PASSWORD '***'" in left[0]
+    assert "hunter2" not in left[0]
+
+
+def test_what_is_written_anew_as_it_was_is_no_change(
+    start: Start, binaries: Binaries, tmp_path: Path
+) -> None:
+    schema = tmp_path / "schema.sql"
+    schema.write_text("""
+        CREATE TABLE a (id int PRIMARY KEY, up int CONSTRAINT up REFERENCES a);
+        COMMENT ON TABLE a IS 'hi';
+        CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';
+        CREATE VIEW v AS SELECT id FROM a;
+    """)
+    cluster = start(Baseline((schema,)))
+    with kept(cluster, binaries.directory) as bench:
+        for statement in (
+            "ALTER TABLE a ALTER CONSTRAINT up DEFERRABLE; ALTER TABLE a ALTER CONSTRAINT up NOT DEFERRABLE",
+            "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            "COMMENT ON TABLE a IS 'hi'",
+        ):
+            bench.run(statement)
+            assert bench.restored()[:2] == ("clean", []), statement
+
+
+def test_the_log_is_still_read_after_many_databases_were_left(bench: Bench) -> None:
+    for number in range(7):
+        bench.run(f"CREATE DATABASE left{number}", "INSERT INTO users (name) VALUES ('x')")
+        assert bench.restored()[0] == "delta"
+    log = bench.keeper._reset._recorded._log  # type: ignore[attr-defined]
+    rows = log._connection.execute("SELECT name FROM pg_prepared_statements").fetchall()
+    assert (log._name,) in rows
+
+
+def test_odd_defaults_of_a_database(start: Start, binaries: Binaries, tmp_path: Path) -> None:
+    """Rows pass through as text."""
+    schema = tmp_path / "schema.sql"
+    schema.write_text("""
+        CREATE TABLE a (x text[]);
+        INSERT INTO a VALUES (ARRAY[NULL, 'x']);
+        ALTER DATABASE test SET array_nulls = off;
+    """)
+    cluster = start(Baseline((schema,)))
+    with kept(cluster, binaries.directory) as bench:
+        bench.run("TRUNCATE a")
+        assert bench.restored()[0] == "delta"
+
+
+def test_a_database_of_any_bytes(start: Start, binaries: Binaries, tmp_path: Path) -> None:
+    """In SQL_ASCII names and queries need not be UTF-8."""
+    cluster = start(Baseline())
+    with psycopg.connect(cluster.maintenance().dsn(), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE bytes ENCODING SQL_ASCII TEMPLATE template0 LOCALE 'C'")
+    server = cluster.server()
+    dsn = server.dsn(dbname="bytes", client_encoding="sql_ascii")
+    ours = psycopg.connect(server.dsn(dbname="bytes"), autocommit=True)
+    other = psycopg.connect(cluster.maintenance().dsn(), autocommit=True)
+    with psycopg.connect(dsn, autocommit=True) as test, ours, other:
+        test.execute(b'CREATE TABLE u ("na\xefve" int, t text)')
+        test.execute(b"INSERT INTO u VALUES (1, '\xe9')")
+        recorded = Recorded(ours, other, has_server=False)
+        test.execute(b"DELETE FROM u")
+        leaks: list[str] = []
+        left = psycopg.connect(dsn)
+        left.execute(b"SELECT '\xe9' FROM u")
+        assert recorded.restore(leaks).kind == "delta"
+        left.close()
+        assert test.execute(b"SELECT * FROM u").fetchall() == [(1, b"\xe9")]
+        leaks[0].encode()

@@ -24,7 +24,7 @@ _DECODERS: dict[int, Callable[[bytes], Any]] = {
     16: lambda value: value == b"t",
     **dict.fromkeys((20, 21, 23, 26), int),
     **dict.fromkeys((700, 701, 1700), float),
-    **dict.fromkeys((114, 3802), json.loads),
+    **dict.fromkeys((114, 3802), lambda value: json.loads(_text(value))),
 }
 
 
@@ -44,7 +44,9 @@ def run(connection: psycopg.Connection[Any], *statements: str) -> list[Rows]:
     except psycopg.Error:
         raise
     except BaseException:
-        connection.close()  # what was asked is still to be answered
+        # What was asked is still to be answered; the server is to let go of what it holds.
+        connection.pgconn.get_cancel().cancel()
+        connection.close()
         raise
     for result in results:
         if result.status == psycopg.pq.ExecStatus.FATAL_ERROR:

@@ -42,6 +42,8 @@ _SETTINGS = {
     "statement_timeout": "0",
     "idle_session_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
+    "transaction_timeout": "0",
+    "array_nulls": "on",
     "extra_float_digits": "3",
     "bytea_output": "hex",
     "DateStyle": "ISO",
@@ -55,7 +57,7 @@ _SETTINGS = {
     "lock_timeout": str(_LOCK_TIMEOUT),
 }
 _NAMED = f"SET application_name = '{OURS}'"
-_SINCE_14 = {"idle_session_timeout"}
+_SINCE = {"idle_session_timeout": 140000, "transaction_timeout": 170000}
 _OF_SUPERUSERS = {"session_replication_role"}
 
 _LARGE_OBJECTS = (
@@ -173,7 +175,7 @@ class Recorded:
         self._mark, _ = self._commit(start.mark, ())
         if self._mark.skip:
             # Somebody else got an id meanwhile: harmless, if it was not for this database.
-            blocks, _ = self._log.touched(self._mark, self._sessions.sight().mark)
+            blocks, _ = self._log.touched(self._mark, self._sessions.sight().until)
             if blocks is None or any(map(self._is_ours, blocks)):
                 raise Damaged("somebody was writing")
 
@@ -225,10 +227,10 @@ class Recorded:
         now = self._sessions.quiet(leaks)
         if self._has_server:
             now = self._check_server(now, leaks)
-        has_written = now.mark.next_xid != self._mark.next_xid
+        has_written = now.until.next_xid != self._mark.next_xid
         if not has_written and not self._unlogged_sequences:
             return Restored("clean", leaks=tuple(leaks))
-        blocks, used = self._log.touched(self._mark, now.mark) if has_written else ({}, ())
+        blocks, used = self._log.touched(self._mark, now.until) if has_written else ({}, ())
         work = self._resolve(blocks)
         catalogs: dict[int, Blocks] = {
             oid: None if oid in work.replaced or oid in self._stale else work.hits[oid]
@@ -412,9 +414,16 @@ def settle(connection: psycopg.Connection[Any], *, is_mighty: bool = True) -> No
     # Or psycopg sends DEALLOCATE ALL after a rollback, and what we have prepared is gone.
     connection.prepare_threshold = None
     version = connection.info.server_version
-    left_out = (_SINCE_14 if version < 140000 else set()) | (set() if is_mighty else _OF_SUPERUSERS)
+    left_out = {name for name, since in _SINCE.items() if version < since}
+    if not is_mighty:
+        left_out |= _OF_SUPERUSERS
     known = [name for name in _SETTINGS if name not in left_out]
-    _batch.run(connection, _NAMED, *(f"SET {name} = {_SETTINGS[name]}" for name in known))
+    # There names may be anything, and the server refuses to call them UTF-8.
+    raw = connection.info.parameter_status("server_encoding") == "SQL_ASCII"
+    encoding = ["SET client_encoding = SQL_ASCII"] if raw else []
+    _batch.run(
+        connection, _NAMED, *encoding, *(f"SET {name} = {_SETTINGS[name]}" for name in known)
+    )
 
 
 def _who(seen: Sight) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -43,21 +44,25 @@ _QUESTIONS = (
     "  FILTER (WHERE " + _OTHERS + " AND {whose}"
     "   AND (xact_start IS NOT NULL AND backend_type = 'client backend' OR backend_xid IS NOT NULL)),"
     " to_json(ARRAY(SELECT quote_literal(p.gid) FROM pg_prepared_xact() p WHERE p.dbid = {database})),"
-    f" CASE WHEN count(*) FILTER (WHERE {_OTHERS}) > 0 THEN ({_ADVISORY}) END FROM {_ACTIVITY}",
+    f" CASE WHEN count(*) FILTER (WHERE {_OTHERS}) > 0 THEN ({_ADVISORY}) END,"
+    # Once more, and after the sessions were counted: who committed since the first question has written before this.
+    " age('3'::xid), (pg_current_wal_insert_lsn() - '0/0')::int8,"
+    f" pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn() FROM {_ACTIVITY}",
 )
 _SETTINGS = "md5(pg_read_file('postgresql.auto.conf', 0, 1 << 20, true))"
 _AT_WORK_IN = (
     "pid IN (SELECT l.pid FROM pg_locks l JOIN pg_class c ON c.oid = l.relation"
     " WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = '{schema}'))"
 )
-_STRONG = (
-    "SELECT DISTINCT pid FROM pg_locks WHERE locktype = 'relation' AND granted"
-    " AND mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock')"
-)
+# What no query takes, or waits for, that only reads.
+_STRONG = "SELECT DISTINCT pid FROM pg_locks WHERE locktype = 'relation' AND mode NOT IN ('AccessShareLock', 'RowShareLock')"
 _IDLE = (
     f"SELECT pid FROM {_ACTIVITY} WHERE backend_type = 'client backend' AND {_OTHERS}"
     " AND state = 'idle' AND backend_start > to_timestamp({since})"
 )
+
+
+_PASSWORD = re.compile(r"(?i)(password\s*=?\s*E?'?)[^'\s]+")
 
 
 class Transaction(NamedTuple):
@@ -73,7 +78,9 @@ class Transaction(NamedTuple):
 
     def __str__(self) -> str:
         age = "" if self.age is None else f" for {self.age:.1f} s"
-        return f"{self.state}{age} (pid {self.pid}): {' '.join(self.query.split())}"
+        query = _PASSWORD.sub(r"\1***", " ".join(self.query.split()))
+        printable = query.encode(errors="replace").decode()
+        return f"{self.state}{age} (pid {self.pid}): {printable}"
 
 
 class Advisory(NamedTuple):
@@ -85,9 +92,13 @@ class Advisory(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """A moment. ``settings`` (a digest), ``slots``, ``databases`` and ``clients`` are the whole server's."""
+    """A moment. ``settings`` (a digest), ``slots``, ``databases`` and ``clients`` are the whole server's.
+
+    What was committed when the sessions were looked at lies before ``until``; whatever lies behind ``mark`` may be new.
+    """
 
     mark: Mark
+    until: Mark
     settings: str
     slots: frozenset[str]
     databases: frozenset[str]
@@ -137,7 +148,8 @@ class Sessions:
             for number, question in enumerate(_QUESTIONS)
         )
         _batch.run(connection, *prepare)
-        self._look = [f"EXECUTE {name}_{number}" for number in range(len(_QUESTIONS))]
+        # In transactions of their own: within one, `age` answers the same again.
+        self._look = ["BEGIN", f"EXECUTE {name}_0", "COMMIT", f"EXECUTE {name}_1"]
         limit = (
             "SELECT current_setting('max_connections')::int"
             " - current_setting('superuser_reserved_connections')::int"
@@ -151,9 +163,10 @@ class Sessions:
     def sight(self) -> Sight:
         [first], [second] = _batch.run(self._connection, *self._look)
         xid, lsn, flushed, settings, slots, databases = first
-        clients, transactions, prepared, advisory = second
+        clients, transactions, prepared, advisory, end_xid, end, end_flushed = second
         return Sight(
             Mark(lsn, xid, flushed),
+            Mark(end, end_xid, end_flushed),
             settings,
             frozenset(slots),
             frozenset(databases),

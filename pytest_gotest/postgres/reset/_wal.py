@@ -55,7 +55,14 @@ class Log:
         self._connection = connection
         self._database = database
         self._version = connection.info.server_version // 10000
-        connection.execute("SET synchronous_commit = on")
+        # Or psycopg sends DEALLOCATE ALL after a DROP DATABASE, and what we have prepared is gone.
+        connection.prepare_threshold = None
+        timeouts = ("statement_timeout", "idle_in_transaction_session_timeout")
+        _batch.run(
+            connection,
+            "SET synchronous_commit = on",
+            *(f"SET {name} = 0" for name in timeouts),
+        )
         [[(found,)]] = _batch.run(connection, f"SELECT to_regproc('{_READER}') IS NOT NULL")
         self.is_readable: bool = found
         self._name = f"gotest_log_{next(_NUMBERS)}"

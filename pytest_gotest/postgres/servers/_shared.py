@@ -50,6 +50,9 @@ class Worker:
         return re.sub(r"\W", "", f"{self.user}_{self.run}_{self.name}")
 
 
+_NOT_FOR_US = ("does not exist", "permission denied", "pg_hba.conf")
+
+
 class SharedServer:
     """The server of ``server``'s URL, where ``isolation`` is auto, database, schema or shared."""
 
@@ -115,8 +118,12 @@ class SharedServer:
     def _life(self) -> psycopg.Connection[Any]:
         """The session that says that we live: to a database that everybody may use and nobody drops, if there is one."""
         if self.isolation == "database":
-            with contextlib.suppress(PostgresError):
+            try:
                 return self._connect(replace(self._server, dbname=MAINTENANCE))
+            except PostgresError as error:
+                # Locks are a database's own: only where nobody of this role gets in, all take the other one.
+                if not any(word in error.message for word in _NOT_FOR_US):
+                    raise
         return self._connect(self._server)
 
     def _connect(self, server: Server) -> psycopg.Connection[Any]:
