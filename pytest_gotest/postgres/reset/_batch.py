@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     import psycopg
     from psycopg.pq.abc import PGconn, PGresult
 
-Row = tuple[Any, ...]
-Rows = list[Row]
+Rows = list[tuple[Any, ...]]
 
 
 def _text(value: bytes) -> str:

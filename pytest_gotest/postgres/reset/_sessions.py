@@ -35,8 +35,7 @@ _ADVISORY = (
 # In this order, or a commit between the two goes unseen.
 _QUESTIONS = (
     # `age` of any fixed id tells the next one, without using up any.
-    "SELECT age('3'::xid), (pg_current_wal_insert_lsn() - '0/0')::int8,"
-    " pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn(), {settings},"
+    "SELECT age('3'::xid), (pg_current_wal_insert_lsn() - '0/0')::int8, {settings},"
     " to_json(ARRAY(SELECT slot_name FROM pg_get_replication_slots())), to_json(ARRAY(SELECT datname FROM pg_database))",
     "SELECT count(*) FILTER (WHERE backend_type = 'client backend'),"
     " json_agg(json_build_array(pid, backend_type = 'client backend', backend_xid IS NOT NULL, coalesce(state, backend_type),"
@@ -162,10 +161,10 @@ class Sessions:
 
     def sight(self) -> Sight:
         [first], [second] = _batch.run(self._connection, *self._look)
-        xid, lsn, flushed, settings, slots, databases = first
+        xid, lsn, settings, slots, databases = first
         clients, transactions, prepared, advisory, end_xid, end, end_flushed = second
         return Sight(
-            Mark(lsn, xid, flushed),
+            Mark(lsn, xid),
             Mark(end, end_xid, end_flushed),
             settings,
             frozenset(slots),

@@ -57,11 +57,11 @@ class Log:
         self._version = connection.info.server_version // 10000
         # Or psycopg sends DEALLOCATE ALL after a DROP DATABASE, and what we have prepared is gone.
         connection.prepare_threshold = None
-        timeouts = ("statement_timeout", "idle_in_transaction_session_timeout")
         _batch.run(
             connection,
             "SET synchronous_commit = on",
-            *(f"SET {name} = 0" for name in timeouts),
+            "SET statement_timeout = 0",
+            "SET idle_in_transaction_session_timeout = 0",
         )
         [[(found,)]] = _batch.run(connection, f"SELECT to_regproc('{_READER}') IS NOT NULL")
         self.is_readable: bool = found
