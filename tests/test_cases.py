@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +31,24 @@ def _go_version() -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """One copy of each case, so that what is built for one way serves the next."""
+    return functools.cache(
+        lambda case: shutil.copytree(case, tmp_path_factory.mktemp("case") / case.name)
+    )
+
+
 @pytest.mark.parametrize("isolate", ["auto", "gate", "gotest"])
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-def test_pytest_reports_what_the_case_expects(case: Path, isolate: str, tmp_path: Path) -> None:
+def test_pytest_reports_what_the_case_expects(
+    case: Path, isolate: str, copied: Callable[[Path], Path], tmp_path: Path
+) -> None:
     """The same ahead of pytest and test by test at the gate, unless the case is about one of the two."""
     expect: dict[str, Any] = tomllib.loads((case / "expect.toml").read_text(encoding="utf-8"))
     run = expect.get("run", {})
     if isolate != "auto" and run.get("slow"):
-        pytest.skip("moves hundreds of megabytes: once is enough")
+        pytest.skip("moves many megabytes: once is enough")
     if isolate != "auto" and run.get("together"):
         pytest.skip("its tests wait for each other, and at the gate each is alone")
     if isolate == "gotest" and (why := run.get("not_by_go")):
@@ -52,11 +64,11 @@ def test_pytest_reports_what_the_case_expects(case: Path, isolate: str, tmp_path
     needed = re.fullmatch(r">=1\.(\d+)", run.get("go", ""))
     if needed and _go_version() < (1, int(needed[1])):
         environ["GOTOOLCHAIN"] = f"go1.{needed[1]}.0"
-    module = tmp_path / case.name
-    shutil.copytree(case, module)
     record = tmp_path / "record"
     outcome = run_pytest(
-        module,
+        copied(case),
+        "-p",
+        "no:cacheprovider",
         "--gotest-subtests=all",
         *mode,
         *run.get("args", ()),

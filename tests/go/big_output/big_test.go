@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-const megabytes = 200
+const megabytes = 60
 
 func TestPrintsALot(t *testing.T) {
 	fmt.Println("the first line")
