@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import signal
 import subprocess
@@ -59,21 +60,39 @@ def test_go_python_and_doctests_in_one_run(shop: Shop) -> None:
     result.stdout.fnmatch_lines(["E   assert 1 == 2"])
 
 
-def test_without_the_option_nothing_of_it_is_loaded(shop: Shop) -> None:
-    probe = """
+LOADED = """
 import sys
 import pytest
 
 class Probe:
-    def pytest_sessionfinish(self):
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self):
         print("LOADED", sorted(m for m in sys.modules if m.startswith(("pytest_gotest", "tree_sitter"))))
 
-pytest.main(["-p", "gotest", "-p", "no:cacheprovider", "-q", "toggle"], plugins=[Probe()])
+pytest.main(["-p", "gotest", "-p", "no:cacheprovider", "-q", "toggle", *sys.argv[1:]], plugins=[Probe()])
 """
-    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
-    loaded = next(line for line in done.stdout.splitlines() if line.startswith("LOADED"))
-    assert loaded == "LOADED ['pytest_gotest', 'pytest_gotest._options', 'pytest_gotest.plugin']"
-    assert "no tests ran" in done.stdout
+
+
+def loaded_by(*arguments: str) -> tuple[list[str], str]:
+    """The modules of ours that a session has loaded when it is over, and all that it printed."""
+    command = [sys.executable, "-c", LOADED, *arguments]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    loaded = next(line for line in said.splitlines() if line.startswith("LOADED"))
+    return ast.literal_eval(loaded.removeprefix("LOADED ")), said
+
+
+def test_without_the_option_nothing_of_it_is_loaded(shop: Shop) -> None:
+    loaded, said = loaded_by()
+    assert loaded == ["pytest_gotest", "pytest_gotest._options", "pytest_gotest.plugin"]
+    assert "no tests ran" in said
+
+
+def test_without_a_database_nothing_of_it_is_loaded(shop: Shop) -> None:
+    loaded, said = loaded_by("--gotest")
+    ours = [name for name in loaded if name.startswith("pytest_gotest.postgres")]
+    # What reads gotest_postgres_env.
+    assert ours == ["pytest_gotest.postgres", "pytest_gotest.postgres._server"]
+    assert " passed" in said
 
 
 def test_what_loading_the_entry_point_costs(record_property: Callable[[str, object], None]) -> None:
