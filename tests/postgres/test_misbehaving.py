@@ -458,3 +458,49 @@ def test_a_database_of_any_bytes(start: Start, binaries: Binaries, tmp_path: Pat
         left.close()
         assert test.execute(b"SELECT * FROM u").fetchall() == [(1, b"\xe9")]
         leaks[0].encode()
+
+
+@pytest.mark.parametrize("binaries", ["local"], indirect=True)  # the wheel knows no XML
+def test_xml_comes_back_as_it_was_written(
+    start: Start, binaries: Binaries, tmp_path: Path
+) -> None:
+    """A column's text has no declaration, in dumps as well."""
+    schema = tmp_path / "schema.sql"
+    schema.write_text("""
+        CREATE TABLE a (x xml[]);
+        INSERT INTO a VALUES (ARRAY['<?xml version="1.0" encoding="UTF-8"?><a/>'::xml]);
+    """)
+    cluster = start(Baseline((schema,)))
+    with kept(cluster, binaries.directory) as bench:
+        written = "SELECT xmlserialize(DOCUMENT x[1] AS text) FROM a"
+        [before] = bench.connect().execute(written)
+        bench.run("DELETE FROM a")
+        bench.restored()
+        assert [*bench.connect().execute(written)] == [before]
+
+
+def test_event_triggers_that_fire_always(
+    start: Start, binaries: Binaries, tmp_path: Path
+) -> None:
+    """What we do to a database is none of theirs."""
+    schema = tmp_path / "schema.sql"
+    schema.write_text("""
+        CREATE TABLE a (x int);
+        CREATE TABLE said (tag text);
+        CREATE FUNCTION say() RETURNS event_trigger LANGUAGE plpgsql
+            AS $$BEGIN INSERT INTO public.said VALUES (tg_tag); END$$;
+        CREATE EVENT TRIGGER says ON ddl_command_end EXECUTE FUNCTION say();
+        ALTER EVENT TRIGGER says ENABLE ALWAYS;
+    """)
+    cluster = start(Baseline((schema,)))
+    before = dump(cluster, binaries.directory)
+    if cluster.server().server_version < (17,):  # which can switch them off
+        with pytest.raises(PostgresError, match="(?s)event trigger says .*--gotest-reset=template"):
+            Keeper(cluster, "auto")
+        return
+    with kept(cluster, binaries.directory, before) as bench:
+        assert dump(cluster, binaries.directory) == before
+        bench.run("INSERT INTO a VALUES (1)")
+        assert bench.restored()[0] == "delta"
+        bench.run("CREATE TABLE b ()")
+        assert bench.restored()[0] == "clone"

@@ -25,7 +25,9 @@ _AT_ONCE = 100  # SELECTs in one UNION: the planner's time grows faster than the
 _HARD = """SELECT tgrelid, format('trigger %I fires in replica role too', tgname) FROM pg_trigger WHERE tgenabled IN ('A', 'R')
 UNION ALL SELECT ev_class, format('rule %I applies in replica role too', rulename) FROM pg_rewrite WHERE ev_enabled IN ('A', 'R')
 UNION ALL SELECT c.oid, format('its access method is %I', amname) FROM pg_class c JOIN pg_am a ON a.oid = c.relam
-  WHERE c.relkind = 'r' AND a.amname <> 'heap'"""
+  WHERE c.relkind = 'r' AND a.amname <> 'heap'
+UNION ALL SELECT a.attrelid, format('column %I is of xml, whose text has no declaration', a.attname) FROM pg_attribute a
+  JOIN pg_type t ON t.oid = a.atttypid WHERE 'xml'::regtype IN (t.oid, t.typelem, t.typbasetype)"""
 _COLUMNS = """SELECT a.attrelid, json_agg(format('%%I', a.attname) ORDER BY a.attnum) FILTER (WHERE a.attgenerated = ''),
   string_agg(format('x.%%I IS DISTINCT FROM (%%s)', a.attname, pg_get_expr(d.adbin, d.adrelid)), ' OR ')
     FILTER (WHERE a.attgenerated = 's')

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from pytest_gotest._errors import PostgresError
 from pytest_gotest.postgres import _databases
 from pytest_gotest.postgres.reset import _batch, _catalogs
 from pytest_gotest.postgres.reset._catalogs import PG_CLASS, Blocks, Digests, Relation
@@ -35,6 +36,7 @@ _LOCK_TIMEOUT = 200  # ms
 _SETTINGS = {
     "synchronous_commit": "on",
     "session_replication_role": "replica",
+    "event_triggers": "off",
     "row_security": "off",
     "default_transaction_isolation": "'read committed'",
     "default_transaction_read_only": "off",
@@ -56,14 +58,20 @@ _SETTINGS = {
     "client_min_messages": "error",
     "lock_timeout": str(_LOCK_TIMEOUT),
 }
+_EVENT_TRIGGERS = 170000  # since then they can be switched off
 _NAMED = f"SET application_name = '{OURS}'"
-_SINCE = {"idle_session_timeout": 140000, "transaction_timeout": 170000}
-_OF_SUPERUSERS = {"session_replication_role"}
+_SINCE = {
+    "idle_session_timeout": 140000,
+    "transaction_timeout": 170000,
+    "event_triggers": _EVENT_TRIGGERS,
+}
+_OF_SUPERUSERS = {"session_replication_role", "event_triggers"}
 
 _LARGE_OBJECTS = (
     "SELECT concat((SELECT md5(string_agg(ROW(x.*)::text, '' ORDER BY oid)) FROM pg_largeobject_metadata x),"
     " (SELECT md5(string_agg(md5(ROW(x.*)::text), '' ORDER BY loid, pageno)) FROM pg_largeobject x))"
 )
+_ALWAYS = "SELECT quote_ident(evtname) FROM pg_event_trigger WHERE evtenabled IN ('A', 'R')"
 _NUMBERS = count(1)
 
 
@@ -410,7 +418,10 @@ class Recorded:
 
 
 def settle(connection: psycopg.Connection[Any], *, is_mighty: bool = True) -> None:
-    """So that dumps are exact and nothing stops us, as far as a role may that is not ``is_mighty``."""
+    """So that dumps are exact and nothing stops us, as far as a role may that is not ``is_mighty``.
+
+    Raises `PostgresError` where something would act that cannot be stopped.
+    """
     # Or psycopg sends DEALLOCATE ALL after a rollback, and what we have prepared is gone.
     connection.prepare_threshold = None
     version = connection.info.server_version
@@ -424,6 +435,13 @@ def settle(connection: psycopg.Connection[Any], *, is_mighty: bool = True) -> No
     _batch.run(
         connection, _NAMED, *encoding, *(f"SET {name} = {_SETTINGS[name]}" for name in known)
     )
+    if is_mighty and version < _EVENT_TRIGGERS:
+        [always] = _batch.run(connection, _ALWAYS)
+        if always:
+            raise PostgresError(
+                f"the event trigger {always[0][0]} fires whatever the session's role, and so for the tables that rows are kept in",
+                hint="enable it plainly, or choose --gotest-reset=template, or PostgreSQL 17 and newer",
+            )
 
 
 def _who(seen: Sight) -> str:
