@@ -245,6 +245,51 @@ def test_a_prepared_transaction(bench: Bench) -> None:
     assert left == "test_culprit left a prepared transaction: 'it''s'"
 
 
+def test_a_transaction_open_in_another_database(bench: Bench) -> None:
+    """Roles are made from any."""
+    connection = bench.connect(dbname="postgres")
+    connection.execute("BEGIN; CREATE ROLE late")
+    kind, _, [left] = bench.restored()
+    assert kind == "clean"
+    assert left.startswith("test_culprit left a transaction open") and "CREATE ROLE late" in left
+    assert connection.closed or _is_broken(connection)
+
+
+def _is_broken(connection: Connection) -> bool:
+    with contextlib.suppress(psycopg.OperationalError):
+        connection.execute("COMMIT")
+    return connection.broken
+
+
+def test_a_transaction_prepared_in_another_database(bench: Bench) -> None:
+    connection = bench.connect(dbname="postgres")
+    connection.execute("BEGIN; CREATE ROLE late; PREPARE TRANSACTION 'far'")
+    kind, [renewed], [left] = bench.restored()
+    assert kind == "recopy"
+    assert "prepared in another database: 'far'" in renewed
+    assert left == "test_culprit left a prepared transaction in another database: 'far'"
+
+
+@pytest.mark.parametrize("database", ["postgres", "template1"])
+def test_what_is_written_to_another_database(bench: Bench, database: str) -> None:
+    bench.connect(dbname=database).execute("CREATE TABLE stays ()")
+    kind, [renewed], _ = bench.restored()
+    assert kind == "recopy"
+    assert "another database of the server was written to" in renewed
+    probe = bench.connect(dbname=database)
+    assert probe.execute("SELECT to_regclass('stays')").fetchone() == (None,)
+    probe.execute("VACUUM ANALYZE")  # as autovacuum does by itself
+    assert bench.restored()[0] == "clean"
+
+
+def test_a_database_of_a_tests_own_costs_nothing(bench: Bench) -> None:
+    bench.run("CREATE DATABASE own")
+    with psycopg.connect(bench.cluster.server().dsn(dbname="own"), autocommit=True) as connection:
+        connection.execute("CREATE TABLE any_number ()")
+    bench.run("DROP DATABASE own")
+    assert bench.restored() == ("clean", [], [])
+
+
 def test_a_database_left_behind(bench: Bench) -> None:
     bench.run('CREATE DATABASE "my own"')
     _, _, [left] = bench.restored()
@@ -461,9 +506,7 @@ def test_a_database_of_any_bytes(start: Start, binaries: Binaries, tmp_path: Pat
 
 
 @pytest.mark.parametrize("binaries", ["local"], indirect=True)  # the wheel knows no XML
-def test_xml_comes_back_as_it_was_written(
-    start: Start, binaries: Binaries, tmp_path: Path
-) -> None:
+def test_xml_comes_back_as_it_was_written(start: Start, binaries: Binaries, tmp_path: Path) -> None:
     """A column's text has no declaration, in dumps as well."""
     schema = tmp_path / "schema.sql"
     schema.write_text("""
@@ -479,9 +522,7 @@ def test_xml_comes_back_as_it_was_written(
         assert [*bench.connect().execute(written)] == [before]
 
 
-def test_event_triggers_that_fire_always(
-    start: Start, binaries: Binaries, tmp_path: Path
-) -> None:
+def test_event_triggers_that_fire_always(start: Start, binaries: Binaries, tmp_path: Path) -> None:
     """What we do to a database is none of theirs."""
     schema = tmp_path / "schema.sql"
     schema.write_text("""

@@ -24,7 +24,7 @@ from pytest_gotest.postgres.reset._catalogs import PG_CLASS, Blocks, Digests, Re
 from pytest_gotest.postgres.reset._kept_rows import KeptRows
 from pytest_gotest.postgres.reset._kept_sequences import KeptSequences
 from pytest_gotest.postgres.reset._sessions import Locked, Sessions, Sight, StillOpen
-from pytest_gotest.postgres.reset._wal import FileKey, Log, Mark
+from pytest_gotest.postgres.reset._wal import FileKey, Log, Mark, Touched
 from pytest_gotest.postgres.servers._provider import OURS
 
 if TYPE_CHECKING:
@@ -136,11 +136,11 @@ class Recorded:
             connection,
             "SELECT current_setting('wal_level'), oid::int8 FROM pg_database WHERE datname = current_database()",
         )
-        self._log = Log(other, self._database)
+        self._log = Log(other, self._database, self._others() if has_server else ())
         if level == "minimal":
             self._log.is_readable = False  # writes of new tables are not in it
         name = f"gotest_baseline_{next(_NUMBERS)}"
-        self._sessions = Sessions(connection, name)
+        self._sessions = Sessions(connection, name, has_server=has_server)
         try:
             self._record(name)
         finally:
@@ -148,6 +148,13 @@ class Recorded:
 
     def _run(self, *statements: str) -> list[_batch.Rows]:
         return _batch.run(self._connection, *statements)
+
+    def _others(self) -> tuple[int, ...]:
+        """Databases that nobody but a test has any business in; what it makes and leaves is no other's."""
+        [rows] = self._run(
+            "SELECT oid::int8 FROM pg_database WHERE datallowconn AND datname <> current_database()"
+        )
+        return tuple(oid for (oid,) in rows)
 
     # Recording
 
@@ -183,8 +190,8 @@ class Recorded:
         self._mark, _ = self._commit(start.mark, ())
         if self._mark.skip:
             # Somebody else got an id meanwhile: harmless, if it was not for this database.
-            blocks, _ = self._log.touched(self._mark, self._sessions.sight().until)
-            if blocks is None or any(map(self._is_ours, blocks)):
+            touched = self._log.touched(self._mark, self._sessions.sight().until)
+            if touched.blocks is None or any(map(self._is_ours, touched.blocks)):
                 raise Damaged("somebody was writing")
 
     def _is_ours(self, file: FileKey) -> bool:
@@ -238,7 +245,10 @@ class Recorded:
         has_written = now.until.next_xid != self._mark.next_xid
         if not has_written and not self._unlogged_sequences:
             return Restored("clean", leaks=tuple(leaks))
-        blocks, used = self._log.touched(self._mark, now.until) if has_written else ({}, ())
+        touched = self._log.touched(self._mark, now.until) if has_written else Touched({})
+        blocks, used = touched.blocks, touched.used
+        if touched.is_elsewhere:
+            raise Damaged("another database of the server was written to", is_server_wide=True)
         work = self._resolve(blocks)
         catalogs: dict[int, Blocks] = {
             oid: None if oid in work.replaced or oid in self._stale else work.hits[oid]

@@ -25,7 +25,8 @@ _ENDED_WITHIN = 2000  # ms for a session that was told to end
 
 # Of the function, for the view pg_stat_activity joins names to it that nobody here asks for.
 _ACTIVITY = "pg_stat_get_activity(NULL)"
-_OTHERS = f"datid = {{database}} AND pid <> pg_backend_pid() AND application_name <> '{OURS}'"
+_OTHERS = f"{{where}} AND pid <> pg_backend_pid() AND application_name <> '{OURS}'"
+_HERE = "datid = {database}"
 # Those that outlive a transaction. Who has one is looked up only if there is one.
 _ADVISORY = (
     "SELECT json_agg(json_build_array(l.pid, l.classid::int8, l.objid::int8, l.objsubid)) FROM pg_lock_status() l"
@@ -43,6 +44,7 @@ _QUESTIONS = (
     "  FILTER (WHERE " + _OTHERS + " AND {whose}"
     "   AND (xact_start IS NOT NULL AND backend_type = 'client backend' OR backend_xid IS NOT NULL)),"
     " to_json(ARRAY(SELECT quote_literal(p.gid) FROM pg_prepared_xact() p WHERE p.dbid = {database})),"
+    " to_json(ARRAY(SELECT quote_literal(p.gid) FROM pg_prepared_xact() p WHERE p.dbid <> {database} AND {has_server})),"
     f" CASE WHEN count(*) FILTER (WHERE {_OTHERS}) > 0 THEN ({_ADVISORY}) END,"
     # Once more, and after the sessions were counted: who committed since the first question has written before this.
     " age('3'::xid), (pg_current_wal_insert_lsn() - '0/0')::int8,"
@@ -104,12 +106,15 @@ class Sight:
     clients: int
     transactions: tuple[Transaction, ...]
     prepared: tuple[str, ...]  # their names, as literals
+    prepared_elsewhere: tuple[str, ...]  # in other databases of a server that is ours alone
     advisory: frozenset[Advisory]
 
     @property
     def is_quiet(self) -> bool:
         """Nobody can still commit anything."""
-        return not self.prepared and not any(one.has_written for one in self.transactions)
+        return not (self.prepared or self.prepared_elsewhere) and not any(
+            one.has_written for one in self.transactions
+        )
 
 
 class StillOpen(Exception):
@@ -124,7 +129,8 @@ class Sessions:
     """Those of others in the database of ``connection``; our own have the name `OURS`.
 
     ``is_mighty``: as a superuser, who may read files of the server. With ``schema`` only sessions count that have a lock
-    on something in it, for the others may be those of other workers.
+    on something in it, for the others may be those of other workers. ``has_server``: transactions in all databases count,
+    for roles and the like are written from any.
     """
 
     def __init__(
@@ -134,6 +140,7 @@ class Sessions:
         *,
         is_mighty: bool = True,
         schema: str | None = None,
+        has_server: bool = False,
     ) -> None:
         self._connection = connection
         settings = _SETTINGS if is_mighty else "''"
@@ -141,7 +148,13 @@ class Sessions:
         whose = "true" if schema is None else _AT_WORK_IN.format(schema=schema)
         oid = "SELECT oid::int8 FROM pg_database WHERE datname = current_database()"
         [[(self._database,)]] = _batch.run(connection, oid)
-        given = {"settings": settings, "whose": whose, "database": self._database}
+        given = {
+            "settings": settings,
+            "whose": whose,
+            "database": self._database,
+            "where": _HERE.format(database=self._database) if not has_server else "true",
+            "has_server": has_server,
+        }
         prepare = (
             f"PREPARE {name}_{number} AS {question.format(**given)}"
             for number, question in enumerate(_QUESTIONS)
@@ -162,7 +175,7 @@ class Sessions:
     def sight(self) -> Sight:
         [first], [second] = _batch.run(self._connection, *self._look)
         xid, lsn, settings, slots, databases = first
-        clients, transactions, prepared, advisory, end_xid, end, end_flushed = second
+        clients, transactions, prepared, elsewhere, advisory, end_xid, end, end_flushed = second
         return Sight(
             Mark(lsn, xid),
             Mark(end, end_xid, end_flushed),
@@ -172,6 +185,7 @@ class Sessions:
             clients,
             tuple(Transaction(*row) for row in transactions or ()),
             tuple(prepared) if self._is_alone else (),
+            tuple(elsewhere),
             frozenset(Advisory(*row) for row in advisory or ()),
         )
 
@@ -204,6 +218,10 @@ class Sessions:
 
     def _end_open(self, seen: Sight, leaks: list[str]) -> bool:
         """Whether there was something that could be ended."""
+        if seen.prepared_elsewhere:
+            names = ", ".join(seen.prepared_elsewhere)
+            leaks.append(f"left a prepared transaction in another database: {names}")
+            raise StillOpen(f"transactions prepared in another database: {names}")
         for gid in seen.prepared:
             leaks.append(f"left a prepared transaction: {gid}")
             _batch.run(self._connection, f"ROLLBACK PREPARED {gid}")
@@ -234,7 +252,8 @@ class Sessions:
         if self._limit - seen.clients > max(2, self._limit // 10):
             return
         [rows] = _batch.run(
-            self._connection, _IDLE.format(database=self._database, since=self._since)
+            self._connection,
+            _IDLE.format(where=_HERE.format(database=self._database), since=self._since),
         )
         if rows:
             leaks.append(f"left {len(rows)} connections open, of {self._limit} that there can be")

@@ -25,6 +25,9 @@ _HARMLESS = (
 )
 _INDEXES = ("Btree", "Hash", "Gin", "Gist", "SPGist", "BRIN")
 _TOO_LONG = 32 << 20  # bytes of log, beyond which looking at every table is cheaper
+# What autovacuum writes to on its own: pg_statistic, its toast table, pg_statistic_ext_data, pg_class; by the numbers
+# that their files have in databases as they were created.
+_STATISTICS = (2619, 2840, 3429, 1259)
 _READER = "pg_get_wal_records_info"
 _NUMBERS = count(1)
 
@@ -42,18 +45,28 @@ class Mark(NamedTuple):
 
 
 class Touched(NamedTuple):
-    """``blocks`` by file, None if the log does not tell; ``used``: ids that asking has cost."""
+    """``blocks`` by file, None if the log does not tell; ``used``: ids that asking has cost.
+
+    ``is_elsewhere``: one of the other databases was written to.
+    """
 
     blocks: dict[FileKey, set[int]] | None
     used: tuple[int, ...] = ()
+    is_elsewhere: bool = False
 
 
 class Log:
-    """The log as ``connection`` reads it, which may be to another database than the one of oid ``database``."""
+    """The log as ``connection`` reads it, which may be to another database than the one of oid ``database``.
 
-    def __init__(self, connection: psycopg.Connection[Any], database: int) -> None:
+    ``others`` are the oids of databases of which only is told whether they were written to.
+    """
+
+    def __init__(
+        self, connection: psycopg.Connection[Any], database: int, others: tuple[int, ...] = ()
+    ) -> None:
         self._connection = connection
         self._database = database
+        self._others = others
         self._version = connection.info.server_version // 10000
         # Or psycopg sends DEALLOCATE ALL after a DROP DATABASE, and what we have prepared is gone.
         connection.prepare_threshold = None
@@ -86,9 +99,14 @@ class Log:
             return Touched(None)
         found = rows if self._version >= 16 else self._parsed(rows)
         blocks: dict[FileKey, set[int]] = {}
-        for space, node, block in found:
-            blocks.setdefault((space, node), set()).add(block)
-        return Touched(blocks, tuple(int(row[0]) for [row] in forced if self._version < 17))
+        is_elsewhere = False
+        for database, space, node, block in found:
+            if database in (0, self._database):
+                blocks.setdefault((space, node), set()).add(block)
+            else:
+                is_elsewhere |= node not in _STATISTICS
+        used = tuple(int(row[0]) for [row] in forced if self._version < 17)
+        return Touched(blocks, used, is_elsewhere)
 
     def _force(self) -> list[str]:
         """Only what has left the buffers can be read. Before 17 to force it out takes a commit, and so an id."""
@@ -111,20 +129,26 @@ class Log:
         )
         if self._version >= 16:
             return (
-                "SELECT DISTINCT reltablespace, relfilenode, relblocknumber"
+                "SELECT DISTINCT reldatabase, reltablespace, relfilenode, relblocknumber"
                 " FROM pg_get_wal_block_info($1, $2, false)"
-                f" WHERE relforknumber = 0 AND reldatabase IN (0, {self._database}) AND {matters}"
+                f" WHERE relforknumber = 0 AND reldatabase = ANY('{_array(self._known)}') AND {matters}"
             )
         return (
             f"SELECT DISTINCT block_ref FROM {_READER}($1, $2) WHERE block_ref <> '' AND {matters}"
         )
 
-    def _parsed(self, rows: _batch.Rows) -> list[tuple[int, int, int]]:
+    def _parsed(self, rows: _batch.Rows) -> list[tuple[int, int, int, int]]:
         text = "\n".join(row for (row,) in rows)
-        pattern = rf"rel (\d+)/(?:0|{self._database})/(\d+) fork main blk (\d+)"
+        known = "|".join(map(str, self._known))
+        pattern = rf"rel (\d+)/({known})/(\d+) fork main blk (\d+)"
         return [
-            (int(space), int(node), int(block)) for space, node, block in re.findall(pattern, text)
+            (int(database), int(space), int(node), int(block))
+            for space, database, node, block in re.findall(pattern, text)
         ]
+
+    @property
+    def _known(self) -> tuple[int, ...]:
+        return (0, self._database, *self._others)
 
 
 def _array(values: tuple[object, ...]) -> str:
