@@ -251,7 +251,8 @@ def test_a_transaction_open_in_another_database(bench: Bench) -> None:
     connection.execute("BEGIN; CREATE ROLE late")
     kind, _, [left] = bench.restored()
     assert kind == "clean"
-    assert left.startswith("test_culprit left a transaction open") and "CREATE ROLE late" in left
+    assert left.startswith("test_culprit left a transaction open")
+    assert "CREATE ROLE late" in left
     assert connection.closed or _is_broken(connection)
 
 
@@ -536,7 +537,9 @@ def test_event_triggers_that_fire_always(start: Start, binaries: Binaries, tmp_p
     cluster = start(Baseline((schema,)))
     before = dump(cluster, binaries.directory)
     if cluster.server().server_version < (17,):  # which can switch them off
-        with pytest.raises(PostgresError, match="(?s)event trigger says .*--gotest-reset=template"):
+        with pytest.raises(
+            PostgresError, match=r"(?s)event trigger says .*--gotest-reset=template"
+        ):
             Keeper(cluster, "auto")
         return
     with kept(cluster, binaries.directory, before) as bench:

@@ -33,6 +33,27 @@ INSERT INTO users (name) VALUES ('ada'), ('grace');
 INSERT INTO posts VALUES (1, 1, NULL), (2, 2, 1);
 CREATE SEQUENCE alone;
 """
+MORE = """
+CREATE TABLE parted (k int) PARTITION BY LIST (k);
+CREATE TABLE part1 PARTITION OF parted FOR VALUES IN (1);
+CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE RULE quiet AS ON INSERT TO parted DO INSTEAD NOTHING;
+CREATE MATERIALIZED VIEW seen AS SELECT name FROM users;
+"""
+HARDLY_SEEN = [
+    "ALTER TABLE parted DETACH PARTITION part1",
+    "ALTER TABLE parted DISABLE RULE quiet",
+    "ALTER TABLE users REPLICA IDENTITY FULL",
+    "ALTER TABLE users FORCE ROW LEVEL SECURITY",
+    "CREATE STATISTICS both_of ON id, name FROM users",
+    "ALTER TABLE users ALTER COLUMN name SET STATISTICS 7",
+    "ALTER TABLE users ALTER COLUMN name SET STORAGE PLAIN",
+    "ALTER TABLE users ALTER COLUMN name SET (n_distinct = 5)",
+    "ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT ON TABLES TO PUBLIC",
+    "COMMENT ON FUNCTION one() IS 'two'",
+    "COMMENT ON SCHEMA {schema} IS 'of this worker'",
+    "GRANT EXECUTE ON FUNCTION one() TO CURRENT_USER WITH GRANT OPTION",
+]
 CHANGES = {
     "nothing": "SELECT 1",
     "insert": "INSERT INTO users (name) VALUES ('x')",
@@ -134,6 +155,48 @@ def test_what_is_put_back(
             ask(keeper.server, statement)
             restored = keeper.end(change)
             assert ask(keeper.server, FACTS) == before, (change, restored)
+
+
+@pytest.mark.parametrize("isolation", ["database", "schema"])
+def test_what_clients_hardly_see(
+    role: Role, baseline: Baseline, tmp_path: Path, isolation: str
+) -> None:
+    """A role that may not read the log looks at the catalogs themselves."""
+    more = tmp_path / "more.sql"
+    more.write_text(MORE)
+    everything = Baseline((*baseline.files, more))
+    with kept(role("CREATEDB"), isolation, everything) as keeper:
+        schema = keeper.instance.schema or "public"
+        for statement in HARDLY_SEEN:
+            keeper.begin(statement)
+            ask(keeper.server, statement.format(schema=schema))
+            assert keeper.end(statement).kind == "clone", statement
+        keeper.begin("a view")
+        ask(keeper.server, "INSERT INTO users (name) VALUES ('x')")
+        ask(keeper.server, "REFRESH MATERIALIZED VIEW seen")
+        restored = keeper.end("a view")
+        assert restored.kind == "delta"
+        assert [name.rpartition(".")[2] for name in restored.others] == ["seen"]
+        assert ask(keeper.server, "SELECT name FROM seen") == [("ada",), ("grace",)]
+        keeper.begin("nothing")
+        assert keeper.end("nothing").kind == "clean"
+
+
+def test_large_objects_of_a_weaker_role(role: Role, tmp_path: Path) -> None:
+    schema = tmp_path / "schema.sql"
+    schema.write_text("SELECT lo_from_bytea(4711, 'large')")
+    with kept(role("CREATEDB"), "database", Baseline((schema,))) as keeper:
+        for change, kind in (
+            ("SELECT lo_from_bytea(0, 'more')", "delta"),
+            ("SELECT lo_put(4711, 2, 'RGE')", "clone"),
+            ("SELECT lo_unlink(4711)", "clone"),
+            ("SELECT 1", "clean"),
+        ):
+            keeper.begin(change)
+            ask(keeper.server, change)
+            assert keeper.end(change).kind == kind
+            found = ask(keeper.server, "SELECT oid, lo_get(oid) FROM pg_largeobject_metadata")
+            assert found == [(4711, b"large")], change
 
 
 def test_a_schema_that_cannot_be_put_back(role: Role, baseline: Baseline) -> None:

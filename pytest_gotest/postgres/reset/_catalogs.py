@@ -24,6 +24,7 @@ Digests = dict[
 ]  # of a catalog's rows, by block: one for each, and one for all that are told by version
 
 PG_CLASS = 1259
+_PUBLIC = 2200  # PG_PUBLIC_NAMESPACE (catalog/pg_namespace.dat)
 _FIRST_OF_USERS = 16384  # FirstNormalObjectId (access/transam.h)
 
 
@@ -83,14 +84,18 @@ _MINE = {
     "pg_catalog.pg_shseclabel": "(x.classoid <> 'pg_database'::regclass OR x.objoid = {database})",
     "pg_catalog.pg_subscription": "x.subdbid = {database}",
 }
-# Whatever hangs off the schema of a session's temporary objects, by automatic dependencies only: a lasting object that
-# merely uses a temporary one is not to be taken for one. And toast tables.
-_NO_SCHEMA = """WITH RECURSIVE temporary(class, oid) AS (
-  SELECT 'pg_namespace'::regclass::oid, oid FROM pg_namespace WHERE nspname ~ '^pg_(toast_)?temp_[0-9]+$'
-  UNION SELECT d.classid, d.objid FROM temporary t JOIN pg_depend d ON d.refclassid = t.class AND d.refobjid = t.oid
-    AND (d.deptype IN ('a', 'i', 'P', 'S') OR d.deptype = 'n' AND t.class = 'pg_namespace'::regclass)),
+# Whatever hangs off a schema, by automatic dependencies only: an object of another one that merely uses one of it is
+# not to be taken for its own.
+_HANGS = """ UNION SELECT d.classid, d.objid FROM {0} t JOIN pg_depend d ON d.refclassid = t.class AND d.refobjid = t.oid
+    AND (d.deptype IN ('a', 'i', 'P', 'S') OR d.deptype = 'n' AND t.class = 'pg_namespace'::regclass)"""
+_SCHEMA = "SELECT 'pg_namespace'::regclass::oid, oid FROM pg_namespace WHERE nspname "
+# What is temporary, and toast tables; and what is of the one schema that is asked for.
+_WHOSE_SCHEMA = f"""WITH RECURSIVE temporary(class, oid) AS (
+  {_SCHEMA} ~ '^pg_(toast_)?temp_[0-9]+$'{_HANGS.format("temporary")}),
 no_schema(oid) AS MATERIALIZED (
-  SELECT oid FROM temporary UNION ALL SELECT oid FROM pg_class WHERE relnamespace = 'pg_toast'::regnamespace) """
+  SELECT oid FROM temporary UNION ALL SELECT oid FROM pg_class WHERE relnamespace = 'pg_toast'::regnamespace),
+hanging(class, oid) AS ({_SCHEMA} = '{{schema}}'{_HANGS.format("hanging")}),
+own(oid) AS MATERIALIZED (SELECT oid FROM hanging) """
 
 
 def is_of(catalog: Relation, *, has_server: bool) -> bool:
@@ -105,9 +110,18 @@ def relations(connection: psycopg.Connection[Any], where: str = "true") -> dict[
 
 
 def digests(
-    connection: psycopg.Connection[Any], database: int, catalogs: Mapping[Relation, Blocks]
+    connection: psycopg.Connection[Any],
+    database: int,
+    catalogs: Mapping[Relation, Blocks],
+    *,
+    schema: str | None = None,
+    is_users: bool = False,
 ) -> dict[int, Digests]:
-    """Of the rows in these blocks of these catalogs, but those of temporary objects and of other databases."""
+    """Of the rows in these blocks of these catalogs, but those of temporary objects and of other databases.
+
+    With ``schema`` of those rows alone that are of something in it; with ``is_users`` of what others than the system
+    made, and of the schema public.
+    """
     found: dict[int, Digests] = {catalog.oid: {} for catalog in catalogs}
     if not found:
         return found
@@ -122,10 +136,19 @@ def digests(
         catalog = by_oid[oid]
         row = ", ".join(_INSTEAD.get(a, f"x.{a}") for a in attributes if a not in _VOLATILE)
         whose = [f"x.{a}" for a in _WHOSE if a in attributes]
+        if schema is not None and not whose:
+            continue
+        if schema is not None:
+            which = f"{whose[0]} IN (SELECT oid FROM own)"
+        elif is_users and whose and not catalog.is_shared:
+            which = f"({whose[0]} >= {_FIRST_OF_USERS} OR {whose[0]} = {_PUBLIC})"
+        else:
+            which = "true"
         conditions = [
             *(f"{column} NOT IN (SELECT oid FROM no_schema)" for column in whose),
             _MINE.get(catalog.name, "true").format(database=database),
             within("x.ctid", catalogs[catalog]),
+            which,
         ]
         if catalog.name in _BY_VERSION:
             has_content = "false"
@@ -141,7 +164,9 @@ def digests(
             f" CASE WHEN NOT {has_content} THEN concat(x.ctid, x.xmin) END AS version"
             f" FROM {catalog.name} x WHERE {' AND '.join(conditions)}) q GROUP BY 2"
         )
-    [rows] = _batch.run(connection, _NO_SCHEMA + " UNION ALL ".join(parts))
+    [rows] = _batch.run(
+        connection, _WHOSE_SCHEMA.format(schema=schema or "") + " UNION ALL ".join(parts)
+    )
     for oid, block, hashes in rows:
         found[oid][block] = hashes
     return found

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pytest_gotest.postgres.reset import _batch, _catalogs
-from pytest_gotest.postgres.reset._catalogs import Relation
+from pytest_gotest.postgres.reset._catalogs import Blocks, Digests, Relation
 from pytest_gotest.postgres.reset._kept_rows import KeptRows
 from pytest_gotest.postgres.reset._kept_sequences import KeptSequences
+from pytest_gotest.postgres.reset._kept_views import KeptViews
 from pytest_gotest.postgres.reset._recorded import Damaged, Restored, settle
 from pytest_gotest.postgres.reset._sessions import Locked, Sessions, StillOpen
 
@@ -19,42 +20,22 @@ if TYPE_CHECKING:
     import psycopg
 
 _NAME = "gotest_looking"
+_DATABASE = "SELECT oid::int8 FROM pg_database WHERE datname = current_database()"
 _FOREIGN_KEYS = "SELECT conrelid::int8, confrelid::int8 FROM pg_constraint WHERE contype = 'f'"
 _TRIGGERS = (
     "SELECT DISTINCT tgrelid::int8 FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'"
 )
-# The schema as text, of what a role may read. ``{own}`` chooses the namespaces.
-_SCHEMA = """WITH own AS (SELECT n.oid, n.nspname FROM pg_namespace n WHERE {own}),
-c AS (SELECT c.* FROM pg_class c JOIN own ON own.oid = c.relnamespace WHERE c.relpersistence <> 't')
-SELECT md5(string_agg(line, ',' ORDER BY line)) FROM (
-  SELECT concat_ws(' ', 'class', oid, relname, relkind, relowner, relacl, reloptions, relrowsecurity, relpersistence,
-    CASE WHEN relkind IN ('v', 'm') THEN pg_get_viewdef(oid) END, CASE WHEN relkind = 'i' THEN pg_get_indexdef(oid) END) AS line FROM c
-  UNION ALL SELECT concat_ws(' ', 'column', a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull,
-    a.attidentity, a.attgenerated, a.attisdropped, a.attcollation, a.attacl, pg_get_expr(d.adbin, d.adrelid))
-    FROM pg_attribute a JOIN c ON c.oid = a.attrelid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-    WHERE a.attnum > 0
-  UNION ALL SELECT concat_ws(' ', 'constraint', k.oid, k.conname, pg_get_constraintdef(k.oid), k.convalidated)
-    FROM pg_constraint k JOIN own ON own.oid = k.connamespace
-  UNION ALL SELECT concat_ws(' ', 'trigger', t.oid, t.tgenabled, pg_get_triggerdef(t.oid))
-    FROM pg_trigger t JOIN c ON c.oid = t.tgrelid
-  UNION ALL SELECT concat_ws(' ', 'policy', p::text) FROM pg_policy p JOIN c ON c.oid = p.polrelid
-  UNION ALL SELECT concat_ws(' ', 'rule', pg_get_ruledef(r.oid)) FROM pg_rewrite r JOIN c ON c.oid = r.ev_class
-  UNION ALL SELECT concat_ws(' ', 'sequence', s::text) FROM pg_sequence s JOIN c ON c.oid = s.seqrelid
-  UNION ALL SELECT concat_ws(' ', 'function', f::text) FROM pg_proc f JOIN own ON own.oid = f.pronamespace
-  UNION ALL SELECT concat_ws(' ', 'type', t.oid, t.typname, t.typtype, t.typnotnull, t.typdefault, t.typacl)
-    FROM pg_type t JOIN own ON own.oid = t.typnamespace LEFT JOIN pg_class o ON o.oid = t.typrelid
-    WHERE coalesce(o.relpersistence, 'p') <> 't'
-  UNION ALL SELECT concat_ws(' ', 'label', e::text)
-    FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid JOIN own ON own.oid = t.typnamespace
-  UNION ALL SELECT concat_ws(' ', 'namespace', n.oid, n.nspname, n.nspacl) FROM pg_namespace n JOIN own USING (oid)
-  UNION ALL SELECT concat_ws(' ', 'extension', extname, extversion) FROM pg_extension
-  UNION ALL SELECT concat_ws(' ', 'comment', d.objoid, d.objsubid, d.description) FROM pg_description d JOIN c ON c.oid = d.objoid
-) q"""
-_ALL = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+# What is in a large object only its owner may read, and nobody else can have changed it.
+_LARGE_OBJECTS = (
+    "SELECT oid::int8, md5(lo_get(oid)) || coalesce(lomacl::text, '') FROM pg_largeobject_metadata"
+    " WHERE pg_has_role(lomowner, 'USAGE')"
+)
+_CATALOGS = "c.oid < 16384 AND c.relkind = 'r' AND has_table_privilege(c.oid, 'SELECT')"
+_ALL = "c.oid >= 16384"
 
 
 class Looked:
-    """The rows, sequences and schema of ``connection``'s database as they are now, or of its ``schema`` alone.
+    """What is in ``connection``'s database as it is now, or in its ``schema`` alone, as far as a role may see it.
 
     Raises psycopg.Error.
     """
@@ -63,19 +44,40 @@ class Looked:
         self._connection = connection
         settle(connection, is_mighty=False)
         self._sessions = Sessions(connection, _NAME, is_mighty=False, schema=schema)
-        own = _ALL if schema is None else f"n.nspname = '{schema}'"
-        self._fingerprint = _SCHEMA.format(own=own)
-        relations = _catalogs.relations(connection, f"c.oid >= 16384 AND {own}").values()
+        self._own = schema
+        [[(self._database,)]] = _batch.run(connection, _DATABASE)
+        relations = _catalogs.relations(
+            connection, _ALL if schema is None else f"{_ALL} AND n.nspname = '{schema}'"
+        ).values()
         self._tables = {one.oid: one for one in relations if one.kind == "r"}
         self._sequences = {one.oid: one for one in relations if one.kind == "S"}
+        catalogs = _catalogs.relations(connection, _CATALOGS).values()
+        self._catalogs: dict[Relation, Blocks] = {
+            one: None
+            for one in catalogs
+            if one.kind == "c" and _catalogs.is_of(one, has_server=False)
+        }
         with connection.transaction():
             self._kept_sequences = KeptSequences(connection, self._sequences.values())
             self._kept_rows = KeptRows(connection, _NAME, self._tables.values())
-        [[(self._schema,)], keys, triggers] = _batch.run(
-            connection, self._fingerprint, _FOREIGN_KEYS, _TRIGGERS
-        )
+        self._kept_views = KeptViews(connection, [one for one in relations if one.kind == "m"])
+        self._schema = self._digests()
+        self._objects = self._large_objects()
+        [keys, triggers] = _batch.run(connection, _FOREIGN_KEYS, _TRIGGERS)
         self._keys = {(child, parent) for child, parent in keys if child != parent}
         self._hard = {oid for (oid,) in triggers} | self._kept_rows.hard.keys()
+
+    def _digests(self) -> dict[int, Digests]:
+        return _catalogs.digests(
+            self._connection, self._database, self._catalogs, schema=self._own, is_users=True
+        )
+
+    def _large_objects(self) -> dict[int, str]:
+        """Nobody knows of which schema one is."""
+        if self._own is not None:
+            return {}
+        [objects] = _batch.run(self._connection, _LARGE_OBJECTS)
+        return dict(objects)
 
     def restore(self, leaks: list[str], *, everything: bool = False) -> Restored:
         """``everything``: all tables are truncated, whatever was done to them. Raises `Damaged`, psycopg.Error."""
@@ -94,13 +96,13 @@ class Looked:
         return Restored("truncate", tuple(table.name for table in tables), leaks=tuple(leaks))
 
     def _restore(self, leaks: list[str]) -> Restored:
-        [[(schema,)]] = _batch.run(self._connection, self._fingerprint)
-        if schema != self._schema:
-            raise Damaged("the schema changed")
+        others = self._unlink()
+        self._check_schema()
         differ = self._kept_rows.differing(self._tables.values())
         moved = self._kept_sequences.moved(self._sequences.values()) | self._kept_sequences.cached
         if not differ and not moved:
-            return Restored("clean", leaks=tuple(leaks))
+            others += self._refresh()
+            return Restored("delta" if others else "clean", others=others, leaks=tuple(leaks))
         tied = self._tied_to(differ)
         if hard := {oid for oid in tied & self._hard if oid in self._kept_rows.counts}:
             names = ", ".join(self._tables[oid].name for oid in sorted(hard))
@@ -112,8 +114,33 @@ class Looked:
             "delta",
             tuple(table.name for table in children_first),
             tuple(self._sequences[oid].name for oid in sorted(moved)),
+            others + self._refresh(),
             leaks=tuple(leaks),
         )
+
+    def _check_schema(self) -> None:
+        now = self._digests()
+        changed = [
+            one.name.removeprefix("pg_catalog.")
+            for one in self._catalogs
+            if not _catalogs.same(self._schema[one.oid], now[one.oid], None)
+        ]
+        if changed:
+            raise Damaged(f"the schema changed ({', '.join(sorted(changed))})")
+
+    def _unlink(self) -> tuple[str, ...]:
+        now = self._large_objects()
+        if any(now.get(oid) != known for oid, known in self._objects.items()):
+            raise Damaged("a large object of the baseline changed")
+        new = now.keys() - self._objects.keys()
+        _batch.run(self._connection, *(f"SELECT lo_unlink({oid})" for oid in new))
+        return (f"{len(new)} large objects",) if new else ()
+
+    def _refresh(self) -> tuple[str, ...]:
+        refreshed, wrong = self._kept_views.refresh()
+        if wrong:
+            raise Damaged(f"{', '.join(wrong)} cannot be refreshed to what it was")
+        return tuple(refreshed)
 
     def _fill(self, empty: list[str], children_first: list[Relation], moved: set[int]) -> None:
         fill = [

@@ -23,6 +23,7 @@ from pytest_gotest.postgres.reset import _batch, _catalogs
 from pytest_gotest.postgres.reset._catalogs import PG_CLASS, Blocks, Digests, Relation
 from pytest_gotest.postgres.reset._kept_rows import KeptRows
 from pytest_gotest.postgres.reset._kept_sequences import KeptSequences
+from pytest_gotest.postgres.reset._kept_views import KeptViews
 from pytest_gotest.postgres.reset._sessions import Locked, Sessions, Sight, StillOpen
 from pytest_gotest.postgres.reset._wal import FileKey, Log, Mark, Touched
 from pytest_gotest.postgres.servers._provider import OURS
@@ -177,7 +178,7 @@ class Recorded:
         [objects] = self._run("SELECT oid FROM pg_largeobject_metadata")
         self._object_oids = ",".join(str(oid) for (oid,) in objects)
         self._objects = self._large_objects()
-        self._views = {one.oid: self._content(one) for one in self._of_kind("m")}
+        self._kept_views = KeptViews(self._connection, self._of_kind("m"))
         self._schema = self._digests(
             dict.fromkeys(
                 one.oid
@@ -211,17 +212,6 @@ class Recorded:
 
     def _large_objects(self) -> str:
         [[(digest,)]] = self._run(_LARGE_OBJECTS)
-        return str(digest)
-
-    def _content(self, view: Relation) -> str:
-        """A digest of a materialized view's rows, empty where it is not populated."""
-        [[(populated,)]] = self._run(f"SELECT relispopulated FROM pg_class WHERE oid = {view.oid}")
-        if not populated:
-            return ""
-        [[(digest,)]] = self._run(
-            "SELECT md5(coalesce(string_agg(h, '' ORDER BY h), ''))"
-            f" FROM (SELECT md5((x.*)::text) AS h FROM {view.name} x) q"
-        )
         return str(digest)
 
     # Restoring
@@ -381,7 +371,10 @@ class Recorded:
         if views := work.of_kind("m"):
             self._run(*statements)
             statements = []
-            self._refresh(work, views)
+            refreshed, wrong = self._kept_views.refresh(work.relations[oid] for oid in views)
+            if wrong:
+                raise Damaged(f"{', '.join(wrong)} cannot be refreshed to what it was")
+            work.others += refreshed
         files: Iterable[Relation] = ()
         if work.others or work.sequences & self._kept_sequences.cached:
             self._run(*statements)
@@ -398,16 +391,6 @@ class Recorded:
         for name in overgrown:  # nobody else vacuums a temporary table
             self._run(f"VACUUM (ANALYZE, SKIP_LOCKED) {name}")
         return mark
-
-    def _refresh(self, work: _Work, views: Iterable[int]) -> None:
-        for view in (work.relations[oid] for oid in sorted(views)):
-            kept = self._views[view.oid]
-            if self._content(view) == kept:
-                continue
-            self._run(f"REFRESH MATERIALIZED VIEW {view.name}{'' if kept else ' WITH NO DATA'}")
-            work.others.append(view.name)
-            if self._content(view) != kept:
-                raise Damaged(f"{view.name} cannot be refreshed to what it was")
 
     def _commit(
         self, before: Mark, used: tuple[int, ...], *statements: str, grown: Iterable[int] = ()
