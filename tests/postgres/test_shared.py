@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ from pytest_gotest.postgres._database import Database
 from pytest_gotest.postgres._keeper import Keeper
 from pytest_gotest.postgres._server import Server
 from pytest_gotest.postgres.baseline._baseline import Baseline
+from pytest_gotest.postgres.reset._recorded import Recorded
 from pytest_gotest.postgres.servers import _binaries, _provider
 from pytest_gotest.postgres.servers._binaries import Binaries
 from pytest_gotest.postgres.servers._cluster import Cluster
@@ -155,6 +157,69 @@ def test_what_is_put_back(
             ask(keeper.server, statement)
             restored = keeper.end(change)
             assert ask(keeper.server, FACTS) == before, (change, restored)
+
+
+@contextlib.contextmanager
+def neighbour(server: Server) -> Iterator[None]:
+    """Somebody who writes to another database of the server all the time, and to what no database owns."""
+    over, wrote = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS busy (x int)")
+            for number in itertools.count():
+                connection.execute("INSERT INTO busy VALUES (1)")
+                if number % 20 == 0:
+                    memory = f"ALTER ROLE neighbour SET work_mem = '{64 + number}kB'"
+                    connection.execute(memory.encode())
+                wrote.set()
+                if over.is_set():
+                    return
+
+    ask(server, "CREATE ROLE neighbour")
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        assert wrote.wait(30)
+        yield
+    finally:
+        over.set()
+        thread.join()
+        ask(server, "DROP TABLE busy")
+        ask(server, "DROP ROLE neighbour")
+
+
+@pytest.mark.parametrize("rights", ["SUPERUSER", "CREATEDB"])
+def test_a_busy_neighbour(
+    role: Role, standing: Start, binaries: Binaries, baseline: Baseline, rights: str
+) -> None:
+    """What others do to their databases and roles is no change of ours."""
+    server = standing(binaries, Baseline()).server()
+    with neighbour(server), kept(role(rights), "database", baseline) as keeper:
+        for _ in range(20):
+            keeper.begin("a test")
+            ask(keeper.server, "UPDATE users SET name = 'x'")
+            assert keeper.end("a test").kind == "delta"
+
+
+def test_a_busy_neighbour_where_the_log_cannot_be_read(standing: Start, binaries: Binaries) -> None:
+    server = standing(binaries, Baseline()).server()
+    ask(server, "CREATE DATABASE no_log")
+    there = replace(server, dbname="no_log")
+    ask(there, "CREATE TABLE a AS SELECT 1 AS x")
+    dsn = there.dsn(application_name=_provider.OURS)
+    try:
+        with (
+            neighbour(server),
+            psycopg.connect(dsn, autocommit=True) as ours,
+            psycopg.connect(dsn, autocommit=True) as other,
+        ):
+            recorded = Recorded(ours, other, has_server=False)
+            ask(there, "DELETE FROM a")
+            assert recorded.restore([]).kind == "delta"
+            assert ask(there, "SELECT x FROM a") == [(1,)]
+    finally:
+        ask(server, "DROP DATABASE no_log")
 
 
 @pytest.mark.parametrize("isolation", ["database", "schema"])

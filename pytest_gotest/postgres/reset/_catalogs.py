@@ -75,11 +75,12 @@ _WHOSE = (
 )
 # What is written anew here has changed, or is nothing that a test does and undoes.
 _BY_VERSION = frozenset(f"pg_catalog.pg_{name}" for name in ("attribute", "attrdef", "type"))
-# Shared catalogs have rows of other databases too.
+# Shared catalogs have rows of other databases too, and such as are of none, 0: on a server that is not ours alone,
+# anybody's.
 _MINE = {
     "pg_catalog.pg_database": "x.oid = {database}",
-    "pg_catalog.pg_db_role_setting": "x.setdatabase IN (0, {database})",
-    "pg_catalog.pg_shdepend": "x.dbid IN (0, {database})",
+    "pg_catalog.pg_db_role_setting": "x.setdatabase IN ({databases})",
+    "pg_catalog.pg_shdepend": "x.dbid IN ({databases})",
     "pg_catalog.pg_shdescription": "(x.classoid <> 'pg_database'::regclass OR x.objoid = {database})",
     "pg_catalog.pg_shseclabel": "(x.classoid <> 'pg_database'::regclass OR x.objoid = {database})",
     "pg_catalog.pg_subscription": "x.subdbid = {database}",
@@ -114,6 +115,7 @@ def digests(
     database: int,
     catalogs: Mapping[Relation, Blocks],
     *,
+    has_server: bool = False,
     schema: str | None = None,
     is_users: bool = False,
 ) -> dict[int, Digests]:
@@ -146,7 +148,9 @@ def digests(
             which = "true"
         conditions = [
             *(f"{column} NOT IN (SELECT oid FROM no_schema)" for column in whose),
-            _MINE.get(catalog.name, "true").format(database=database),
+            _MINE.get(catalog.name, "true").format(
+                database=database, databases=f"0, {database}" if has_server else database
+            ),
             within("x.ctid", catalogs[catalog]),
             which,
         ]

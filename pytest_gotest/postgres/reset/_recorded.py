@@ -192,8 +192,24 @@ class Recorded:
         if self._mark.skip:
             # Somebody else got an id meanwhile: harmless, if it was not for this database.
             touched = self._log.touched(self._mark, self._sessions.sight().until)
-            if touched.blocks is None or any(map(self._is_ours, touched.blocks)):
+            if (
+                self._differs()
+                if touched.blocks is None
+                else any(map(self._is_ours, touched.blocks))
+            ):
                 raise Damaged("somebody was writing")
+
+    def _differs(self) -> bool:
+        """Whether anything is not what was recorded; by looking at everything."""
+        sequences = [
+            one for one in self._of_kind("S") if one.oid not in self._kept_sequences.cached
+        ]
+        now = self._digests(dict.fromkeys(self._schema))
+        return (
+            bool(self._kept_rows.differing(self._of_kind("r")))
+            or bool(self._kept_sequences.moved(sequences))
+            or not all(_catalogs.same(self._schema[oid], now[oid], None) for oid in now)
+        )
 
     def _is_ours(self, file: FileKey) -> bool:
         """Whether it can only be written to from within this database, and means something."""
@@ -208,6 +224,7 @@ class Recorded:
             self._connection,
             self._database,
             {self._relations[oid]: blocks for oid, blocks in catalogs.items()},
+            has_server=self._has_server,
         )
 
     def _large_objects(self) -> str:
