@@ -342,6 +342,25 @@ def test_a_right_that_is_missing(role: Role) -> None:
         SharedServer(role(""), "database", Worker(1, "r", "w"))
 
 
+@pytest.mark.parametrize("isolation", ["database", "schema"])
+def test_names_that_are_too_long_for_one(role: Role, baseline: Baseline, isolation: str) -> None:
+    """Of a run, and of workers: PostgreSQL would cut them off where they differ."""
+    server, run = role("CREATEDB"), "r" * 80
+    names = ["gw0", "gw1", "o" * 80, "o" * 81]
+    there = databases if isolation == "database" else schemas
+    with contextlib.ExitStack() as opened:
+        for name in names:
+            shared = SharedServer(server, isolation, Worker(4294967295, run, name))
+            one = shared.start(baseline)
+            opened.callback(one.stop)
+            one.keep()
+        ours = {name for name in there(server) if name.startswith("gotest_w_")}
+    plain = {name.removesuffix("_kept") for name in ours}
+    assert len(plain) == len(names)
+    assert max(map(len, plain)) + len("_snapshot_1234") <= 63
+    assert not {name for name in there(server) if name.startswith("gotest_w_")}
+
+
 def databases(server: Server) -> set[str]:
     rows = ask(server, "SELECT datname FROM pg_database WHERE datname LIKE 'gotest%'")
     return {str(name) for (name,) in rows}

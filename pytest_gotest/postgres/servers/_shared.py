@@ -29,7 +29,6 @@ _OURS = "gotest_"
 _LOG = f"{_OURS}log"
 _TEMPLATE = f"{_OURS}t_"
 _WORKER = f"{_OURS}w_"
-_LONGEST = 63  # bytes of a name: NAMEDATALEN - 1
 _KEPT = "_kept"  # behind the name of a worker's database: the baseline as gotest_baseline made it
 _MARK = "public.pytest_gotest_baseline"
 _TURN = "pytest-gotest's turn"
@@ -40,14 +39,17 @@ _LOCK = "SELECT {}(hashtextextended(%s, 0))"
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """Who wants one: unlike any other of this run, other runs, users and machines."""
+    """Who wants one: unlike any other of this run, other runs, users and machines.
 
-    user: int
+    ``str`` of it has at most 36 bytes, for a name has 63 and more is put behind it.
+    """
+
+    user: int  # at most ten digits
     run: str
     name: str
 
     def __str__(self) -> str:
-        return re.sub(r"\W", "", f"{self.user}_{self.run}_{self.name}")
+        return f"{self.user}_{_short(self.run)}_{_short(self.name)}"
 
 
 _NOT_FOR_US = ("does not exist", "permission denied", "pg_hba.conf")
@@ -94,7 +96,7 @@ class SharedServer:
         import psycopg
 
         life = self._life()
-        name = f"{_WORKER}{self._worker}"[:_LONGEST]
+        name = f"{_WORKER}{self._worker}"
         try:
             if self.isolation == "schema":
                 return OwnSchema(self._server, life, self.is_mighty, baseline, name)
@@ -269,7 +271,7 @@ class OwnDatabase(_Ours):
         _databases.renew(maintenance, self._template, self._name)
 
     def keep(self) -> None:
-        kept = f"{self._name[: _LONGEST - len(_KEPT)]}{_KEPT}"
+        kept = f"{self._name}{_KEPT}"
         _databases.keep(self._life, self._name, kept)
         self._template = kept
 
@@ -404,6 +406,13 @@ def _template(baseline: Baseline, user: str) -> str:
 def _owner(name: str) -> str:
     """Who has the lock: of a copy that was kept, and of a snapshot (`Database.snapshot`), its worker's database."""
     return re.sub(rf"({_KEPT}|_snapshot_\d+)+$", "", name)
+
+
+def _short(word: str) -> str:
+    """A name that people chose, or can choose, in at most 12 letters."""
+    if re.fullmatch(r"\w{1,12}", word, re.ASCII):
+        return word
+    return hashlib.blake2b(word.encode(), digest_size=6).hexdigest()
 
 
 def _like(prefix: str) -> str:
