@@ -201,8 +201,10 @@ class _Copy(Snapshot):
         self._name = name
         self._release = release  # of connections that will be ended
         release()
+        dbname = keeper.server.dbname
         with self._maintenance() as connection:
-            _databases.keep(connection, keeper.server.dbname, name)
+            self._properties = _databases.properties(connection, dbname, dbname)
+            _databases.keep(connection, dbname, name)
 
     @contextlib.contextmanager
     def _maintenance(self) -> Iterator[psycopg.Connection[Any]]:
@@ -219,6 +221,7 @@ class _Copy(Snapshot):
         with self._maintenance() as connection:
             _databases.drop(connection, self._keeper.server.dbname)
             _databases.clone(connection, self._name, self._keeper.server.dbname)
+            _databases.give(connection, self._properties)
 
     def close(self) -> None:
         with self._maintenance() as connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from pytest_gotest.postgres.servers._provider import MAINTENANCE
 
 if TYPE_CHECKING:
     import psycopg
+
+MARK = "pytest-gotest, "  # how comments begin that are ours
 
 
 def equip(server: Server, dbname: str = MAINTENANCE) -> None:
@@ -60,6 +63,7 @@ def close(connection: psycopg.Connection[Any], name: str) -> None:
 
 
 def comment(connection: psycopg.Connection[Any], name: str, text: str) -> None:
+    """``text`` begins with `MARK`."""
     from psycopg import sql
 
     said = sql.SQL("COMMENT ON DATABASE {} IS {}")
@@ -114,14 +118,34 @@ def end_sessions(connection: psycopg.Connection[Any], name: str) -> None:
     )
 
 
-def properties(connection: psycopg.Connection[Any], name: str) -> tuple[Any, ...]:
-    """What a database has beside its content, and its clone has not; empty where it is as it was created."""
-    row = connection.execute(
-        "SELECT d.datacl::text, nullif(d.datdba, current_user::regrole), nullif(d.datconnlimit, -1),"
-        " (SELECT string_agg(s::text, ' ' ORDER BY s::text) FROM pg_db_role_setting s WHERE s.setdatabase = d.oid),"
-        " shobj_description(d.oid, 'pg_database'),"
-        " (SELECT string_agg(l::text, ' ') FROM pg_shseclabel l WHERE l.classoid = 'pg_database'::regclass AND l.objoid = d.oid)"
-        " FROM pg_database d WHERE d.datname = %s",
-        (name,),
-    ).fetchone()
-    return tuple(value for value in row or () if value is not None)
+# Their values are lists of names, which are quoted one by one (GUC_LIST_QUOTE, utils/guc.h).
+_LISTS = "'search_path', 'temp_tablespaces', 'local_preload_libraries', 'session_preload_libraries'"
+_PROPERTIES = f"""WITH d AS (SELECT *, %(name)s::text AS clone FROM pg_database WHERE datname = %(source)s),
+s AS (SELECT clone, setrole, split_part(line, '=', 1) AS name, substr(line, strpos(line, '=') + 1) AS value
+  FROM d JOIN pg_db_role_setting ON setdatabase = d.oid, unnest(setconfig) line),
+a AS (SELECT clone, p.* FROM d, aclexplode(datacl) p)
+SELECT format(CASE WHEN setrole = 0 THEN 'ALTER DATABASE %%1$I' ELSE 'ALTER ROLE %%4$s IN DATABASE %%1$I' END || ' SET %%2$s TO %%3$s',
+  clone, name, CASE WHEN name IN ({_LISTS}) THEN value ELSE quote_literal(value) END, setrole::regrole) FROM s
+UNION ALL SELECT format('REVOKE ALL ON DATABASE %%I FROM PUBLIC, CURRENT_USER', clone) FROM d WHERE datacl IS NOT NULL
+UNION ALL SELECT format('GRANT %%s ON DATABASE %%I TO %%s%%s', privilege_type, clone,
+  CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE grantee::regrole::text END, CASE WHEN is_grantable THEN ' WITH GRANT OPTION' END) FROM a
+UNION ALL SELECT format('ALTER DATABASE %%I CONNECTION LIMIT %%s', clone, datconnlimit) FROM d WHERE datconnlimit <> -1
+UNION ALL SELECT format('COMMENT ON DATABASE %%I IS %%L', clone, said)
+  FROM d, shobj_description(d.oid, 'pg_database') said WHERE NOT starts_with(said, '{MARK}')
+UNION ALL SELECT format('SECURITY LABEL FOR %%I ON DATABASE %%I IS %%L', l.provider, clone, l.label)
+  FROM d JOIN pg_shseclabel l ON l.classoid = 'pg_database'::regclass AND l.objoid = d.oid
+UNION ALL SELECT format('ALTER DATABASE %%I OWNER TO %%s', clone, datdba::regrole) FROM d WHERE datdba <> current_user::regrole"""
+
+
+def properties(connection: psycopg.Connection[Any], source: str, name: str) -> list[str]:
+    """Statements that give database ``name``, a clone, what ``source`` has beside its content: CREATE DATABASE does not.
+
+    Settings, privileges, the owner, the limit of connections, comment and labels.
+    """
+    rows = connection.execute(_PROPERTIES, {"source": source, "name": name}).fetchall()
+    return [statement for (statement,) in rows]
+
+
+def give(connection: psycopg.Connection[Any], properties: Iterable[str]) -> None:
+    for statement in properties:
+        connection.execute(statement.encode())

@@ -159,6 +159,33 @@ def test_what_is_put_back(
             assert ask(keeper.server, FACTS) == before, (change, restored)
 
 
+def test_what_a_database_has_beside_its_content(role: Role, tmp_path: Path) -> None:
+    """A migration gives it to the template, and CREATE DATABASE to no clone."""
+    schema = tmp_path / "schema.sql"
+    schema.write_text("""
+        DO $$BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = app, public', current_database()); END$$;
+        DO $$BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()); END$$;
+        CREATE SCHEMA app;
+        CREATE TABLE app.users (name text);
+    """)
+    has_temporary = "SELECT has_database_privilege('public', current_database(), 'TEMPORARY')"
+    with kept(role("CREATEDB"), "database", Baseline((schema,))) as keeper:
+        for change in ("INSERT INTO users VALUES ('x')", "DROP TABLE users"):
+            keeper.begin(change)
+            assert ask(keeper.server, "SELECT count(*) FROM users") == [(0,)]
+            assert ask(keeper.server, has_temporary) == [(False,)]
+            ask(keeper.server, change)
+            keeper.end(change)
+        ask(keeper.server, f"ALTER DATABASE {keeper.server.dbname} SET work_mem = '5MB'")
+        snapshot = Database(keeper).snapshot(schema=True)
+        ask(keeper.server, "DROP TABLE users")
+        snapshot.restore()
+        assert ask(keeper.server, "SELECT count(*), current_setting('work_mem') FROM users") == [
+            (0, "5MB")
+        ]
+        snapshot.close()
+
+
 @contextlib.contextmanager
 def neighbour(server: Server) -> Iterator[None]:
     """Somebody who writes to another database of the server all the time, and to what no database owns."""

@@ -56,6 +56,9 @@ class _Own:
         self._name = instance.server().dbname
         self._maintenance = self._enter()
         try:
+            self._properties: list[str] = []
+            if instance.schema is None:
+                self._properties = _databases.properties(self._maintenance, self._name, self._name)
             self._record()
         except BaseException:
             self.close()
@@ -100,6 +103,7 @@ class _Own:
             if self._maintenance.closed or (whole_server and self._instance.has_server):
                 raise _NotEnough
             self._instance.renew(self._maintenance)
+            _databases.give(self._maintenance, self._properties)
         except (psycopg.Error, _NotEnough):
             kind = "recopy"
             self._maintenance.close()
@@ -118,7 +122,6 @@ class Auto(_Own):
 
     def _record(self) -> None:
         self._recorded = self._new()
-        self._is_plain = not _databases.properties(self._maintenance, self._name)
 
     def _new(self) -> Recorded:
         for left in reversed(range(_TRIES)):
@@ -141,10 +144,9 @@ class Auto(_Own):
         try:
             return self._recorded.restore(leaks)
         except Damaged as error:
-            # What a database has beside its content is not cloned.
-            whole, why = error.is_server_wide or not self._is_plain, str(error)
+            whole, why = error.is_server_wide, str(error)
         except psycopg.Error as error:
-            whole, why = not self._is_plain, _client.first_line(error)
+            whole, why = False, _client.first_line(error)
         return self._renew(why, leaks, whole_server=whole)
 
 

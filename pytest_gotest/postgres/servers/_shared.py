@@ -32,8 +32,8 @@ _WORKER = f"{_OURS}w_"
 _KEPT = "_kept"  # behind the name of a worker's database: the baseline as gotest_baseline made it
 _MARK = "public.pytest_gotest_baseline"
 _TURN = "pytest-gotest's turn"
-_USED = "pytest-gotest, last used "
-_ONCE = "pytest-gotest, of one run"
+_USED = f"{_databases.MARK}last used "
+_ONCE = f"{_databases.MARK}of one run"
 _LOCK = "SELECT {}(hashtextextended(%s, 0))"
 
 
@@ -231,6 +231,7 @@ class OwnDatabase(_Ours):
         self._lock(name)
         self._template = self._made(_template(baseline, given.user), baseline)
         _databases.renew(life, self._template, name)
+        _databases.give(life, _databases.properties(life, self._template, name))
 
     def _made(self, template: str, baseline: Baseline) -> str:
         """Of all who want it at once one makes it, the others wait."""
