@@ -328,6 +328,22 @@ def test_who_fails_to_begin_gives_the_turn_away(role: Role, baseline: Baseline) 
         other.end("other")
 
 
+@pytest.mark.parametrize("isolation", ["database", "schema"])
+def test_no_snapshot_is_taken_while_somebody_writes(
+    role: Role, baseline: Baseline, isolation: str
+) -> None:
+    with kept(role("CREATEDB"), isolation, baseline) as keeper:
+        keeper.begin("a test")
+        database = Database(keeper)
+        with psycopg.connect(keeper.server.url) as writer:
+            writer.execute("INSERT INTO users (name) VALUES ('x')")
+            with pytest.raises(PostgresError, match=r"(?s)a snapshot cannot be taken: .*INSERT"):
+                database.snapshot()
+            writer.commit()
+            database.snapshot().close()
+        keeper.end("a test")
+
+
 def test_a_snapshot_is_there_as_long_as_its_worker(role: Role, baseline: Baseline) -> None:
     """Whoever comes next removes what the dead left; this one lives."""
     server = role("CREATEDB")
@@ -352,6 +368,28 @@ def test_a_superuser_reads_the_log(role: Role, baseline: Baseline, isolation: st
         assert (restored.kind, restored.tables) == ("delta", ("public.users",))
         assert ask(server, "SELECT extname FROM pg_extension") == [("plpgsql",)]
         assert "gotest_log" in databases(server)
+
+
+def test_nobody_elses_transaction_is_ended(role: Role, baseline: Baseline) -> None:
+    """What was open before the turn is no test's."""
+    server = role("SUPERUSER")
+    with kept(server, "shared", baseline) as keeper, psycopg.connect(server.url) as stranger:
+        for last, told in (
+            ("SELECT 1", r"session \d+ of postgres"),
+            ("PREPARE TRANSACTION 'theirs'", "a transaction prepared by postgres as 'theirs'"),
+        ):
+            stranger.execute("INSERT INTO users (name) VALUES ('theirs')")
+            stranger.execute(last.encode())
+            with pytest.raises(PostgresError, match=f"apps is used by others.*\n{told}"):
+                keeper.begin("a test")
+        ask(server, "ROLLBACK PREPARED 'theirs'")
+        stranger.rollback()
+        keeper.begin("a test")
+        test = psycopg.connect(server.url)
+        test.execute("INSERT INTO users (name) VALUES ('left')")
+        [leak] = keeper.end("a test").leaks
+        assert "left a transaction open" in leak
+        test.close()
 
 
 def test_auto_takes_what_the_role_may_have(role: Role) -> None:

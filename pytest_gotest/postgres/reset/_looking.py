@@ -37,13 +37,16 @@ _ALL = "c.oid >= 16384"
 class Looked:
     """What is in ``connection``'s database as it is now, or in its ``schema`` alone, as far as a role may see it.
 
-    Raises psycopg.Error.
+    Raises `Damaged` where somebody is writing, psycopg.Error.
     """
 
     def __init__(self, connection: psycopg.Connection[Any], schema: str | None) -> None:
         self._connection = connection
         settle(connection, is_mighty=False)
         self._sessions = Sessions(connection, _NAME, is_mighty=False, schema=schema)
+        start = self._sessions.sight()
+        if not start.is_quiet:
+            raise Damaged(f"somebody is writing: {start}")
         self._own = schema
         [[(self._database,)]] = _batch.run(connection, _DATABASE)
         relations = _catalogs.relations(

@@ -162,7 +162,7 @@ class Recorded:
     def _record(self, name: str) -> None:
         start = self._sessions.sight()
         if not start.is_quiet:
-            raise Damaged(f"somebody is writing: {_who(start)}")
+            raise Damaged(f"somebody is writing: {start}")
         self._start = start
         self._run("BEGIN")
         before = _catalogs.relations(self._connection).values()
@@ -452,7 +452,3 @@ def settle(connection: psycopg.Connection[Any], *, is_mighty: bool = True) -> No
                 f"the event trigger {always[0][0]} fires whatever the session's role, and so for the tables that rows are kept in",
                 hint="enable it plainly, or choose --gotest-reset=template, or PostgreSQL 17 and newer",
             )
-
-
-def _who(seen: Sight) -> str:
-    return "; ".join((*map(str, seen.transactions), *seen.prepared))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pytest_gotest._errors import PostgresError
 from pytest_gotest.postgres import _client, _databases
@@ -17,6 +18,8 @@ from pytest_gotest.postgres.servers._provider import OURS, Instance
 
 if TYPE_CHECKING:
     import psycopg
+
+T = TypeVar("T")
 
 _TRIES = 10  # to record a state while somebody may still be writing
 _PAUSE = 0.2
@@ -79,6 +82,20 @@ class _Own:
     def _record(self) -> None:
         """Once more, for the database is another one."""
 
+    def _try(self, record: Callable[[], T]) -> T:
+        """What ``record`` gives once it gives something. Raises `PostgresError`."""
+        for left in reversed(range(_TRIES)):
+            try:
+                return record()
+            except Damaged as error:
+                if not left:
+                    raise PostgresError(
+                        f"the baseline of {self._name} cannot be recorded: {error}",
+                        hint="nobody else may write to it while tests run",
+                    ) from error
+                time.sleep(_PAUSE)
+        raise AssertionError("unreachable")
+
     def restore(self) -> Restored:
         if not self._instance.is_up():
             return self._renew("the server was shut down", [], whole_server=True)
@@ -121,22 +138,10 @@ class Auto(_Own):
     """The least that restores exactly: nothing, what was touched, the database, the server."""
 
     def _record(self) -> None:
-        self._recorded = self._new()
-
-    def _new(self) -> Recorded:
-        for left in reversed(range(_TRIES)):
-            try:
-                return Recorded(
-                    self._open(), self._maintenance, has_server=self._instance.has_server
-                )
-            except Damaged as error:
-                if not left:
-                    raise PostgresError(
-                        f"the baseline of {self._name} cannot be recorded: {error}",
-                        hint="nobody else may write to it while tests run",
-                    ) from error
-                time.sleep(_PAUSE)
-        raise AssertionError("unreachable")
+        has_server = self._instance.has_server
+        self._recorded = self._try(
+            lambda: Recorded(self._open(), self._maintenance, has_server=has_server)
+        )
 
     def _restore(self, leaks: list[str]) -> Restored:
         import psycopg
@@ -156,7 +161,7 @@ class Looking(_Own):
     _everything = False
 
     def _record(self) -> None:
-        self._looked = Looked(self._open(), self._instance.schema)
+        self._looked = self._try(lambda: Looked(self._open(), self._instance.schema))
 
     def _restore(self, leaks: list[str]) -> Restored:
         import psycopg

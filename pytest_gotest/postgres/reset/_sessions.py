@@ -109,6 +109,10 @@ class Sight:
     prepared_elsewhere: tuple[str, ...]  # in other databases of a server that is ours alone
     advisory: frozenset[Advisory]
 
+    def __str__(self) -> str:
+        """Who can still commit something."""
+        return "; ".join((*map(str, self.transactions), *self.prepared, *self.prepared_elsewhere))
+
     @property
     def is_quiet(self) -> bool:
         """Nobody can still commit anything."""

@@ -10,6 +10,7 @@ import contextlib
 import datetime
 import hashlib
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,12 @@ _MARK = "public.pytest_gotest_baseline"
 _TURN = "pytest-gotest's turn"
 _USED = f"{_databases.MARK}last used "
 _ONCE = f"{_databases.MARK}of one run"
+_PATIENCE = 2.0  # seconds for transactions of others
+_STRANGERS = f"""SELECT format('session %s of %s (%s), %s since %s', pid, usename, application_name, state, xact_start)
+  FROM pg_stat_activity WHERE datname = current_database() AND application_name <> '{OURS}'
+  AND backend_type = 'client backend' AND (backend_xid IS NOT NULL OR state LIKE 'idle in transaction%%')
+UNION ALL SELECT format('a transaction prepared by %s as %L, since %s', owner, gid, prepared)
+  FROM pg_prepared_xacts WHERE database = current_database()"""
 _LOCK = "SELECT {}(hashtextextended(%s, 0))"
 
 
@@ -381,12 +388,25 @@ class Whole(_Ours):
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
-        """No other worker is in the database."""
+        """No other worker is in the database. Raises `PostgresError` where somebody else is, whom we have no right to end."""
         self._lock(_TURN)
         try:
+            self._wait_for_strangers()
             yield
         finally:
             self._life.execute(_LOCK.format("pg_advisory_unlock"), (_TURN,))
+
+    def _wait_for_strangers(self) -> None:
+        """What is open when a turn begins is no test's; what is open when it ends is taken for one's."""
+        until = time.monotonic() + _PATIENCE
+        while found := self._life.execute(_STRANGERS).fetchall():
+            if time.monotonic() > until:
+                who = "\n".join(one for (one,) in found)
+                raise PostgresError(
+                    f"database {self._given.dbname} is used by others than tests:\n{who}",
+                    hint="let them commit or roll back; with --gotest-isolation=database or schema tests are in nobody's way",
+                )
+            time.sleep(0.05)
 
     def renew(self, maintenance: psycopg.Connection[Any]) -> None:
         raise PostgresError(
