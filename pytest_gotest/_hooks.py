@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import random
 import shutil
-import sys
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
@@ -102,7 +101,9 @@ class GoHooks:
         if settings.engine != "binary":
             words.append("engine go test -json")
         lines = ["gotest: " + ", ".join(words)]
-        if settings.postgres_env and settings.postgres != "off":
+        option = self.config.option
+        only_looks = option.collectonly or option.setupplan
+        if settings.postgres_env and settings.postgres != "off" and not only_looks:
             lines.append(f"gotest: {self._postgres()}")
         return lines
 
@@ -272,8 +273,7 @@ class GoHooks:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        used = sys.modules.get("pytest_gotest.postgres._provide")
-        summary = self.go.summary(used.counts(self.config) if used is not None else None)
+        summary = self.go.summary()
         self.go.close()
         if self.go.in_worker:
             self.config.workeroutput[TOLD] = summary.as_data()  # type: ignore[attr-defined]

@@ -154,6 +154,11 @@ OPTIONS = (
         RESET,
     ),
     Option(
+        "require-db",
+        "flag",
+        "Fail if no test wrote to the database.",
+    ),
+    Option(
         "timeline",
         "text",
         "Write where the time went: .json for Perfetto, .html as a page.",
@@ -204,6 +209,14 @@ def add_options(parser: pytest.Parser) -> None:
                 parser.addini(dest, help_text, type="linelist", default=[])
             else:
                 parser.addini(dest, help_text, default="")
+
+
+_OF_DATABASES = ("gotest_postgres", "gotest_isolation", "gotest_require_db")
+
+
+def sets_database(config: pytest.Config) -> bool:
+    """Whether something is said of databases that may be wrong, or that the session's end depends on. Cheap, too."""
+    return any(getattr(config.option, name, None) or config.getini(name) for name in _OF_DATABASES)
 
 
 def wanted(config: pytest.Config) -> bool:

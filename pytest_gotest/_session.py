@@ -38,7 +38,6 @@ from pytest_gotest._turns import Session
 if TYPE_CHECKING:
     from pytest_gotest._git import Change
     from pytest_gotest._recorder import Recorder
-    from pytest_gotest._restores import Counts
     from pytest_gotest._selection import Selected
     from pytest_gotest.postgres._keeper import Keeper
     from pytest_gotest.postgres._server import Server
@@ -427,15 +426,14 @@ class GoSession:
             self._due[what] = grows * due
             _compat.write_line(self.config, f"gotest: {what} ({seconds:.0f} s)", light=True)
 
-    def summary(self, restored: Counts | None) -> Summary:
-        """Of this process alone. ``restored``: what the database took."""
+    def summary(self) -> Summary:
+        """Of this process alone."""
         # Without workers it was said when it was known.
         changed = self.told_of_change() if self.in_worker else []
         built = [asdict(self.tally)] if self.tally is not None else []
         left_out = len(self._selected.dropped) if self._selected else 0
-        restores = [] if restored is None else [asdict(restored)]
         if self.runner is None:
-            return Summary(changed=changed, left_out=left_out, built=built, restored=restores)
+            return Summary(changed=changed, left_out=left_out, built=built)
         binaries = self.built.binaries.items() if self.built else ()
         plain = [(package, binary.plain) for package, binary in binaries if binary.plain]
         starts = self.runner.starts().items()
@@ -444,7 +442,6 @@ class GoSession:
             changed=changed,
             left_out=left_out,
             built=built,
-            restored=restores,
             processes=self.runner.processes,
             restarted=self.runner.restarted,
             unsteered=_summary.by_reason(plain),
@@ -457,6 +454,10 @@ class GoSession:
             self._catalog.save()
         if self.runner is not None:
             self.runner.close()
+        if self.keeper is not None:
+            for package in self._packages:
+                with contextlib.suppress(GotestError):  # nobody comes after them
+                    self.keeper.leave(package)
         if self._builder is not None:
             self._builder.close()
 

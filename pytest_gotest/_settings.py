@@ -45,6 +45,7 @@ class Settings:
     migrate_inputs: tuple[str, ...] = ()
     seed: tuple[str, ...] = ()
     reset: str = "auto"
+    require_db: bool = False
     timeline: Path | None = None
     cache_dir: Path = Path()
     cache_limit: int | None = None
@@ -104,6 +105,7 @@ def read(config: pytest.Config) -> Settings:
         migrate_inputs=tuple(got["migrate-inputs"]),
         seed=tuple(got["seed"]),
         reset=got["reset"],
+        require_db=bool(got["require-db"]),
         timeline=_timeline(got["timeline"], by_name["timeline"], config.invocation_params.dir),
         cache_dir=_cache_dir(got["cache-dir"], config.rootpath),
         cache_limit=parsed(

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pytest_gotest._restores import Counts
 from pytest_gotest._tally import Tally, merged, packages
 
 
@@ -18,7 +17,7 @@ class Summary:
     ``unsteered``: why test binaries took no orders -> packages. ``leftover``: what went wrong in packages whose last
     test never came. ``starts``: seconds until the first test could run, by `_units.home`. ``changed``: what
     --gotest-changed chose and why, and ``left_out`` how many it did not, the same in all workers. ``built``: what
-    the builds came to, as `Tally` has it. ``restored``: what keeping databases at their baseline took, as `Counts` has it.
+    the builds came to, as `Tally` has it.
     """
 
     ran: int = 0
@@ -30,7 +29,6 @@ class Summary:
     changed: list[str] = field(default_factory=list)
     left_out: int = 0
     built: list[dict[str, Any]] = field(default_factory=list)
-    restored: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, given: dict[str, Any]) -> None:
         """Take in that of a worker, as `as_data` gave it."""
@@ -44,7 +42,6 @@ class Summary:
         self.changed = self.changed or other.changed
         self.left_out = max(self.left_out, other.left_out)
         self.built += other.built
-        self.restored += other.restored
         for place, seconds in other.starts.items():
             self.starts[place] = max(seconds, self.starts.get(place, 0.0))
 
@@ -64,22 +61,12 @@ class Summary:
         for why, of in self.unsteered.items():
             words = f"gotest: {packages(len(of))} ran a process for each test: {why}"
             said.append((words, "yellow"))
-        said += self._database(verbose)
         if self.ran:
             words = f"gotest: {self.ran} Go test{'s' if self.ran != 1 else ''} in "
             words += f"{self.processes} process{'es' if self.processes != 1 else ''}"
             if self.restarted:
                 words += f", {self.restarted} ran again because a neighbour ended their process"
             said.append((words, ""))
-        return said
-
-    def _database(self, verbose: bool) -> list[tuple[str, str]]:
-        counts = Counts.merged(Counts(**data) for data in self.restored)
-        said = [(f"gotest: {left}", "yellow") for left in counts.left]
-        if verbose:
-            said += [(f"gotest: {renewed}", "") for renewed in counts.renewed]
-        if line := counts.line:
-            said.append((f"gotest: {line}", ""))
         return said
 
 

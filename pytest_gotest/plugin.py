@@ -28,6 +28,10 @@ def pytest_configure(config: pytest.Config) -> None:
         ("gotest_benchmark", "Go benchmarks (see --gotest-bench)"),
     ):
         config.addinivalue_line("markers", f"{marker}: {text}.")
+    if _options.sets_database(config):
+        from pytest_gotest.postgres import _provide
+
+        _provide.check(config)
     if _options.wanted(config):
         from pytest_gotest._hooks import GoHooks
 
@@ -57,6 +61,16 @@ def pytest_configure_node(node: Any) -> None:
         from pytest_gotest.postgres import _provide
 
         _provide.tell(node)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A worker has told what keeping its database took."""
+    output = getattr(node, "workeroutput", {})  # none of one that crashed
+    if "gotest_postgres" in output:
+        from pytest_gotest.postgres import _told
+
+        _told.of(node.config).hear(output)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -51,12 +51,13 @@ def run_pytest(
     timeout: float = 240,  # to end what hangs, on a busy machine too
     plugins: Sequence[str] = (),
     stdin: bytes = b"",
+    go: bool = True,
 ) -> Outcome:
-    """``pytest --gotest ARGS`` in ``directory``, with no plugin but ours and those named."""
+    """``pytest --gotest ARGS`` in ``directory``, with no plugin but ours and those named; without ``go`` as ini says."""
     record.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", "-p", "gotest", "-p", "recorder"]
     command += [word for name in plugins for word in ("-p", name)]
-    command += ["--gotest", *args]
+    command += [*(["--gotest"] if go else []), *args]
     environ = {name: value for name, value in os.environ.items() if "XDIST" not in name}
     environ |= {**(env or {}), "GOTEST_RECORD": str(record)}
     environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"

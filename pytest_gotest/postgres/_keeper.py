@@ -6,10 +6,11 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from pytest_gotest._errors import PostgresError
-from pytest_gotest._restores import Counts
-from pytest_gotest.postgres import _client
+from pytest_gotest.postgres import _client, _secrets
+from pytest_gotest.postgres._restores import Counts
 from pytest_gotest.postgres._server import Server
 from pytest_gotest.postgres.reset import _reset
 from pytest_gotest.postgres.reset._recorded import Restored
@@ -89,7 +90,7 @@ class Keeper:
     def _restore(self, user: str) -> Restored:
         begun, since = time.perf_counter(), time.time()
         with self._told():
-            restored = self._reset.restore()
+            restored = self._without_passwords(self._reset.restore())
         if self.note is not None:
             self.note(restored, since)
         if restored.kind != "none":
@@ -99,6 +100,13 @@ class Keeper:
         self.counts.left += (f"{user} {leak}" for leak in restored.leaks)
         return restored
 
+    def _without_passwords(self, restored: Restored) -> Restored:
+        """A query that was left open may hold one."""
+        if not (restored.leaks or restored.why):
+            return restored
+        why, *leaks = _secrets.masked([restored.why, *restored.leaks], {self.server.password})
+        return replace(restored, why=why, leaks=tuple(leaks))
+
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
         import psycopg
@@ -106,10 +114,9 @@ class Keeper:
         try:
             yield
         except psycopg.Error as error:
-            where = f"{self.server.host}:{self.server.port}, database {self.server.dbname}"
             said = last(self.instance.log())
             raise PostgresError(
-                f"{where}: {_client.first_line(error)}" + (f"\n{said}" if said else ""),
+                f"{self.instance}: {_client.first_line(error)}" + (f"\n{said}" if said else ""),
                 hint=_client.hint(error),
             ) from error
 

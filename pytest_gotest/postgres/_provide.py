@@ -15,9 +15,8 @@ import pytest
 
 from pytest_gotest import _compat, _remote, _settings
 from pytest_gotest._errors import LeakWarning, PostgresError
-from pytest_gotest._restores import Counts
 from pytest_gotest._settings import Settings
-from pytest_gotest.postgres import _client, _secrets, _server
+from pytest_gotest.postgres import _client, _secrets, _server, _told
 from pytest_gotest.postgres._database import Database
 from pytest_gotest.postgres._keeper import Keeper
 from pytest_gotest.postgres._server import Server
@@ -150,8 +149,22 @@ _EACH = {
     "schema": "a schema per worker",
     "shared": "workers take turns",
 }
-_TOLD = "gotest_postgres"  # the key of a URL in what workers are told
 _POSTGRES = pytest.StashKey[Postgres]()
+
+
+def check(config: pytest.Config) -> None:
+    """Before anything starts. Raises `pytest.UsageError` for what is wrong or cannot go together."""
+    settings = _settings.read(config)
+    try:
+        _isolation(settings, _told_server(settings, config))
+    except PostgresError as error:
+        raise pytest.UsageError(str(error)) from None
+    if settings.require_db:
+        if settings.reset != "auto":
+            raise pytest.UsageError(
+                f"--gotest-require-db cannot tell with --gotest-reset={settings.reset} whether anything was written"
+            )
+        _told.of(config)
 
 
 def of(config: pytest.Config) -> Postgres:
@@ -159,14 +172,7 @@ def of(config: pytest.Config) -> Postgres:
     if _POSTGRES not in config.stash:
         settings = _settings.read(config)
         told = _told_server(settings, config)
-        isolation = settings.isolation
-        if told is None and isolation == "auto":
-            isolation = "server"
-        if told is not None and isolation == "server":
-            raise PostgresError(
-                "--gotest-isolation=server: of a URL there is one server",
-                hint="leave it out, or choose database, schema or shared",
-            )
+        isolation = _isolation(settings, told)
         name = getattr(config, "workerinput", {}).get("workerid", "main")
         config.stash[_POSTGRES] = Postgres(
             functools.partial(
@@ -186,9 +192,20 @@ def of(config: pytest.Config) -> Postgres:
     return config.stash[_POSTGRES]
 
 
+def _isolation(settings: Settings, told: Server | None) -> str:
+    if told is None:
+        return "server" if settings.isolation == "auto" else settings.isolation
+    if settings.isolation == "server":
+        raise PostgresError(
+            "--gotest-isolation=server: of a URL there is one server",
+            hint="leave it out, or choose database, schema or shared",
+        )
+    return settings.isolation
+
+
 def _told_server(settings: Settings, config: pytest.Config) -> Server | None:
     """That of the URL, or that which xdist's controller has started for its workers."""
-    told = getattr(config, "workerinput", {}).get(_TOLD)
+    told = getattr(config, "workerinput", {}).get(_told.KEY)
     url = told or settings.postgres
     if "://" not in url:
         return None
@@ -208,7 +225,7 @@ def tell(node: Any) -> None:
     try:
         postgres = of(config)
         config.add_cleanup(postgres.stop)
-        node.workerinput[_TOLD] = postgres.shared().url
+        node.workerinput[_told.KEY] = postgres.shared().url
     except PostgresError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -248,7 +265,7 @@ def for_session(config: pytest.Config) -> Server:
     """
     hidden = _client.hide()
     config.add_cleanup(lambda: os.environ.update(hidden))
-    with _told():
+    with _failing():
         postgres = of(config)
         server = postgres.instance.server()
     config.add_cleanup(postgres.stop)
@@ -257,12 +274,15 @@ def for_session(config: pytest.Config) -> Server:
 
 def keeper(config: pytest.Config, *, is_new: bool) -> Keeper:
     """Of the database as it is now; ``is_new``: the project has added to what migrations made."""
-    with _told():
+    with _failing():
         postgres = of(config)
         if is_new:
             _keep(postgres.instance)
         postgres.keeper = Keeper(postgres.instance, _settings.read(config).reset)
     hooks = config.pluginmanager.get_plugin("gotest-hooks")
+    if hooks is None or not hooks.go.settings.postgres_env:  # the header has not said it
+        postgres.keeper.counts.server = postgres.keeper.server.kind
+    _told.of(config).add(postgres.keeper.counts)
     if hooks is not None and hooks.go.recorder is not None:
         postgres.keeper.note = functools.partial(_note, hooks.go.recorder)
     return postgres.keeper
@@ -274,10 +294,8 @@ def _keep(instance: Instance) -> None:
     try:
         instance.keep()
     except psycopg.Error as error:
-        server = instance.server()
         raise PostgresError(
-            f"what gotest_baseline has added to {server.host}:{server.port}, database {server.dbname}, cannot be kept:"
-            f" {_client.first_line(error)}",
+            f"what gotest_baseline has added to {instance} cannot be kept: {_client.first_line(error)}",
             hint="commit or roll back, and close all connections, before gotest_baseline returns",
         ) from error
 
@@ -291,12 +309,12 @@ def _note(recorder: Recorder, restored: Restored, begun: float) -> None:
 
 def for_test(keeper: Keeper, nodeid: str) -> Generator[Database]:
     """What `gotest_db` is: the baseline before and after. Who leaves something open is warned of."""
-    with _told():
+    with _failing():
         keeper.begin(nodeid)
     database = Database(keeper)
     yield database
     database.close()
-    with _told():
+    with _failing():
         restored = keeper.end(nodeid)
     for leak in restored.leaks:
         warnings.warn(LeakWarning(leak), stacklevel=1)
@@ -308,14 +326,8 @@ def hide_passwords(config: pytest.Config, report: pytest.TestReport) -> None:
         _secrets.hide(report, postgres.passwords())
 
 
-def counts(config: pytest.Config) -> Counts | None:
-    """What restoring came to, if anything was to be restored."""
-    postgres = config.stash.get(_POSTGRES, None)
-    return None if postgres is None or postgres.keeper is None else postgres.keeper.counts
-
-
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def _failing() -> Iterator[None]:
     try:
         yield
     except PostgresError as error:

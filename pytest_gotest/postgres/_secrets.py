@@ -17,12 +17,20 @@ _INSTEAD = "***"
 
 def hide(report: pytest.TestReport, passwords: Iterable[str]) -> None:
     """In its text, and in what the test printed."""
-    words = {
-        form for word in passwords if len(word) >= _SHORTEST for form in (word, quote(word, ""))
-    }
-    if words:
+    if words := _forms(passwords):
         report.longrepr = _without(report.longrepr, words)
         report.sections = _without(report.sections, words)
+
+
+def masked(texts: Iterable[str], passwords: Iterable[str]) -> list[str]:
+    words = _forms(passwords)
+    return [_without(text, words) for text in texts]
+
+
+def _forms(passwords: Iterable[str]) -> set[str]:
+    return {
+        form for word in passwords if len(word) >= _SHORTEST for form in (word, quote(word, ""))
+    }
 
 
 def _without(shown: Any, words: set[str]) -> Any:

@@ -24,6 +24,14 @@ class Server:
     parameters: Mapping[str, str] = field(default_factory=lambda: {"sslmode": "disable"})
 
     @property
+    def kind(self) -> str:
+        """Version and provider."""
+        return f"postgres {'.'.join(map(str, self.server_version))} {self.provider}"
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.host}:{self.port}, database {self.dbname}"
+
+    @property
     def url(self) -> str:
         """As libpq, pgx and lib/pq read it (libpq's connection URIs)."""
         who = f"{_quoted(self.user)}:{_quoted(self.password)}"

@@ -39,7 +39,7 @@ def run(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     cache = tmp_path_factory.getbasetemp() / "databases-cache"
     root = tmp_path / "shop"
 
-    def one(*arguments: str, **files: str) -> Outcome:
+    def one(*arguments: str, go: bool = True, **files: str) -> Outcome:
         for name, text in {**FILES, **files}.items():
             path = root / name.replace("__", "/")
             path = path if path.suffix else path.with_suffix(".py")
@@ -51,9 +51,16 @@ def run(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
             *arguments,
             plugins=["xdist"],
             record=tmp_path / "r",
+            go=go,
         )
 
     return one
+
+
+PYTHON_ALONE = """
+    [pytest]
+    gotest_migrations = migrations/*.sql
+"""
 
 
 ORDER = """
@@ -81,6 +88,109 @@ def test_each_begins_with_the_baseline(run: Run, way: str) -> None:
     assert outcome.exitstatus == 0, outcome.output
     assert len(outcome.items) == 6
     assert "6 of 6 tests wrote to the database; put back" in outcome.output
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+def test_without_go_tests_the_summary_says_what_was_used(
+    run: Run, workers: tuple[str, ...]
+) -> None:
+    outcome = run(*workers, go=False, test_it=ORDER, **{"pytest.ini": PYTHON_ALONE})
+    assert outcome.exitstatus == 0, outcome.output
+    [line] = [line for line in outcome.output.splitlines() if line.startswith("gotest: ")]
+    assert re.match(
+        r"gotest: postgres [\d.]+ embedded; 6 of 6 tests wrote to the database; put back \d by",
+        line,
+    )
+
+
+READS = """
+    def test_reads(gotest_db):
+        assert len(gotest_db.rows("users")) == 1
+"""
+
+
+def test_a_database_that_nobody_uses(run: Run) -> None:
+    files = {"pytest.ini": PYTHON_ALONE}
+    for options, test, missing in (
+        ([], READS, False),
+        (["--gotest-require-db"], "def test_nothing(): pass", True),
+        (["--gotest-require-db"], READS, True),
+        (["--gotest-require-db", "-n", "2"], READS, True),
+        (["--gotest-require-db", "-n", "2"], ORDER, False),
+        (["-o", "gotest_require_db=true"], READS, True),
+        (["--gotest-require-db", "--co"], READS, False),
+    ):
+        outcome = run(*options, go=False, test_it=test, **files)
+        assert outcome.exitstatus == int(missing), (options, outcome.output)
+        assert ("--gotest-require-db: no test wrote" in outcome.output) is missing
+    outcome = run(
+        "--gotest-require-db", "--gotest-reset=truncate", go=False, test_it=READS, **files
+    )
+    assert outcome.exitstatus == 4
+    assert "--gotest-require-db cannot tell with --gotest-reset=truncate" in outcome.output
+
+
+def test_a_go_test_that_writes_is_enough(run: Run) -> None:
+    env = """
+        import pytest
+
+        @pytest.fixture(scope="package")
+        def gotest_env(gotest_postgres):
+            return {"DSN": gotest_postgres.url, "PSQL": "x"}
+    """
+    # Without a module of a driver: Python does what the Go test asks for.
+    code = """
+        package shop
+
+        import ("os"; "os/exec"; "testing")
+
+        func TestWrites(t *testing.T) {
+            said, err := exec.Command(os.Getenv("PYTHON"), "-c",
+                "import os, psycopg; psycopg.connect(os.environ['DSN'], autocommit=True).execute('DELETE FROM users')").CombinedOutput()
+            if err != nil { t.Fatalf("%v: %s", err, said) }
+        }
+    """
+    env = env.replace('"x"', '"x", "PYTHON": __import__("sys").executable')
+    for workers in ((), ("-n", "2")):
+        outcome = run(
+            "--gotest-require-db",
+            *workers,
+            "-o",
+            "gotest_postgres_env=DSN={url}",
+            conftest=env,
+            **{"shop_test.go": code},
+        )
+        assert outcome.items == {"shop_test.go::TestWrites": "passed"}, outcome.output
+        assert outcome.exitstatus == 0, outcome.output
+
+
+@pytest.mark.parametrize("go", [True, False])
+def test_what_cannot_be_is_told_once_before_anything_starts(run: Run, go: bool) -> None:
+    for option, said in (
+        ("--gotest-postgres=mysql://x", "--gotest-postgres (ini: gotest_postgres) takes"),
+        ("--gotest-postgres=postgresql://h/d", "it has to name a user"),
+    ):
+        outcome = run(option, go=go, test_it=ORDER)
+        assert outcome.exitstatus == 4, outcome.output
+        assert outcome.output.count(said) == 1
+        assert "Traceback" not in outcome.output
+    url = "postgresql://me:geheim@127.0.0.1:1/x"
+    outcome = run(f"--gotest-postgres={url}", "--gotest-isolation=server", go=go, test_it=ORDER)
+    assert outcome.exitstatus == 4, outcome.output
+    assert outcome.output.count("of a URL there is one server") == 1
+    assert "geheim" not in outcome.output
+
+
+def test_who_only_looks_starts_and_fetches_nothing(run: Run) -> None:
+    for option in ("--collect-only", "--setup-plan"):
+        outcome = run(
+            option,
+            "--gotest-postgres=container",  # there is no daemon
+            "-o",
+            "gotest_postgres_env=DSN={url}",
+            test_it=ORDER,
+        )
+        assert outcome.exitstatus == 0, outcome.output
 
 
 def test_none_leaves_it_as_it_is(run: Run) -> None:

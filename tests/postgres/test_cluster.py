@@ -152,6 +152,69 @@ def test_who_is_killed_leaves_nothing(
     assert not os.path.exists(path)
 
 
+KILLED = """
+import os, shutil, signal, sys
+from pathlib import Path
+from pytest_gotest.postgres.servers import _places
+
+place = _places.Place(Path(sys.argv[1]), None)
+for number in range(50):
+    (place.data / str(number)).mkdir(parents=True)
+left = int(sys.argv[2])
+
+def dying(path, *args, **kwargs):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return removed(path, *args, **kwargs)
+
+removed, os.rmdir = os.rmdir, dying
+place.leave()
+"""
+
+
+@pytest.mark.parametrize("number", [1, 7, 52, 53])
+def test_who_is_killed_while_it_cleans_up(tmp_path: Path, number: int) -> None:
+    """After so many directories were removed."""
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), str(number)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    [place] = tmp_path.iterdir()
+    for path in (place, *place.iterdir()):
+        os.utime(path, (0, 0))  # it is long ago
+    assert _places.sweep(tmp_path) == [place]
+    assert not [*tmp_path.iterdir()]
+
+
+def test_what_is_half_made_goes_when_nobody_makes_it_any_more(tmp_path: Path) -> None:
+    old, new = tmp_path / ".making-old", tmp_path / ".making-new"
+    half, fresh = tmp_path / "s-half", tmp_path / "s-fresh"
+    for path in (old, new, half, fresh):
+        (path / "more").mkdir(parents=True)
+    for path in (old, half):
+        os.utime(path, (0, 0))
+    assert {*_places.sweep(tmp_path)} == {old, half}
+    assert {*tmp_path.iterdir()} == {new, fresh}
+
+
+def test_programs_that_nobody_uses_go(tmp_path: Path) -> None:
+    used, idle, recent = (tmp_path / f"programs-{name}" for name in ("used", "idle", "recent"))
+    for path in (used, idle, recent):
+        (path / "bin").mkdir(parents=True)
+    holder = "import sys; from pathlib import Path; from pytest_gotest.postgres.servers import _places as p;"
+    holder += "p.hold(p.used_by(Path(sys.argv[1]))); print(flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", holder, str(used)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        for path in (used, idle):
+            os.utime(path, (0, 0))
+        _places.sweep_programs(tmp_path)
+        process.communicate()
+    assert {path for path in tmp_path.iterdir() if path.is_dir()} == {used, recent}
+
+
 @ONE
 def test_a_sweep_leaves_the_living_alone(start: Start) -> None:
     cluster = start()

@@ -447,6 +447,9 @@ def test_a_password_in_what_is_named(bench: Bench) -> None:
     _, _, left = bench.restored()
     assert "ALTER ROLE reader PASSWORD '***'" in left[0]
     assert "hunter2" not in left[0]
+    password = bench.cluster.server().password
+    bench.run("BEGIN", f"SELECT 'dblink: {password}', txid_current()")
+    assert "SELECT 'dblink: ***', txid_current()" in bench.restored()[2][-1]
 
 
 def test_what_is_written_anew_as_it_was_is_no_change(

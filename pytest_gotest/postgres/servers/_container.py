@@ -292,6 +292,9 @@ class Container:
     def has_ended(self) -> bool:
         return self._attached is None or self._attached.has_ended
 
+    def __str__(self) -> str:
+        return f"{self._address(self.version, DBNAME)} (container {self.name} of {self._source})"
+
     def server(self) -> Server:
         """How its database is reached by TCP. Raises `PostgresError` once the container has ended."""
         if self.has_ended:

@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,10 @@ _LONGEST = 103 - len(
     "/.s.PGSQL.65535"
 )  # of a directory of sockets: sun_path of macOS, Linux has four more
 _OWNER = "owner"
+MAKING = ".making-"  # how names of directories begin that are being filled
+PROGRAMS = "programs-"
+_MAKING = 3600.0  # seconds after which nobody fills one any more
+_IDLE = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +96,21 @@ class Place:
             os.chown(self.sockets, owner.user, owner.group)
 
     def leave(self) -> None:
+        _remove(self.path)
         lock, self._lock = self._lock, None
         if lock is not None:
             os.close(lock)
-        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _remove(place: Path) -> None:
+    """Who it belongs to at last: if we are killed meanwhile the next sweep knows."""
+    with contextlib.suppress(OSError):
+        for path in place.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name != _OWNER:
+                path.unlink()
+    shutil.rmtree(place, ignore_errors=True)
 
 
 def sweep(base: Path) -> list[Path]:
@@ -103,19 +119,47 @@ def sweep(base: Path) -> list[Path]:
     for path in all_in(base):
         try:
             lock = os.open(path / _OWNER, os.O_RDWR)
-        except OSError:
-            continue  # it is being made or removed
+        except OSError:  # it is being made, or whoever made it was killed
+            if _is_older(path, _MAKING):
+                shutil.rmtree(path, ignore_errors=True)
+                gone.append(path)
+            continue
         try:
             if fcntl is None:
                 continue
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path, ignore_errors=True)
+            _remove(path)
             gone.append(path)
         except OSError:
             continue
         finally:
             os.close(lock)
+    for path in base.glob(f"{MAKING}*"):
+        if _is_older(path, _MAKING):
+            shutil.rmtree(path, ignore_errors=True)
+            gone.append(path)
     return gone
+
+
+def sweep_programs(base: Path) -> None:
+    """Remove copies of programs that nobody uses, nor has lately: they may be in memory."""
+    for path in base.glob(f"{PROGRAMS}*"):
+        if path.is_dir() and _is_older(path, _IDLE):
+            with unheld(used_by(path)) as is_free:
+                if is_free:
+                    shutil.rmtree(path, ignore_errors=True)
+
+
+def used_by(path: Path) -> Path:
+    """The file that those who use it hold."""
+    return path.with_suffix(".used")
+
+
+def _is_older(path: Path, seconds: float) -> bool:
+    try:
+        return path.stat().st_mtime < time.time() - seconds
+    except OSError:
+        return False
 
 
 def owner(place: Path) -> int | None:
@@ -154,11 +198,22 @@ def hold(path: Path) -> None:
 
 def is_held(path: Path) -> bool:
     """Whether a process lives that called `hold`."""
+    with unheld(path) as is_free:
+        return not is_free
+
+
+@contextlib.contextmanager
+def unheld(path: Path) -> Iterator[bool]:
+    """Whether no process lives that called `hold`; until the end of the block none can."""
     if path in _HELD or os.name != "posix":
-        return True
-    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+        yield False
+        return
+    with contextlib.ExitStack() as opened:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(opened.enter_context(path.open("rb")), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            pass
         except OSError:
-            return True
-    return False
+            yield False
+            return
+        yield True

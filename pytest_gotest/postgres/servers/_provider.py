@@ -37,7 +37,10 @@ SETTINGS = {
 
 
 class Instance(Protocol):
-    """A worker's database, on a server that answers until `stop` or the end of this process."""
+    """A worker's database, on a server that answers until `stop` or the end of this process.
+
+    ``str`` of it tells where that is, for errors, whether it still answers or not.
+    """
 
     def server(self) -> Server:
         """The database that tests get."""

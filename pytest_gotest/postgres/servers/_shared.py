@@ -161,6 +161,9 @@ class _Ours:
         self._reader = ""
         self.is_mighty = is_mighty
 
+    def __str__(self) -> str:
+        return str(self._given)
+
     def server(self) -> Server:
         return self._given
 

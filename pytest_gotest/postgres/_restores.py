@@ -18,9 +18,11 @@ _WORDS = {
 class Counts:
     """``tests`` that had the database by gotest_db, ``touched`` of them wrote; ``seconds`` of each restore by its kind.
 
-    ``renewed``: who made a new database or server necessary, and why; ``left``: what whom had left open.
+    ``renewed``: who made a new database or server necessary, and why; ``left``: what whom had left open; ``server``:
+    version and kind, the same for all workers.
     """
 
+    server: str = ""
     tests: int = 0
     touched: int = 0
     seconds: dict[str, list[float]] = field(default_factory=dict)
@@ -31,6 +33,7 @@ class Counts:
     def merged(cls, many: Iterable[Counts]) -> Counts:
         total = cls()
         for one in many:
+            total.server = total.server or one.server
             total.tests += one.tests
             total.touched += one.touched
             total.renewed += one.renewed
@@ -40,9 +43,14 @@ class Counts:
         return total
 
     @property
+    def has_written(self) -> bool:
+        """Whether a test, or a process of Go tests, wrote to the database."""
+        return not self.seconds.keys() <= {"clean"}
+
+    @property
     def line(self) -> str:
         """Empty where there was nothing to say."""
-        said = []
+        said = [self.server] if self.server and (self.tests or self.has_written) else []
         if self.tests:
             tests = f"{self.tests} test{'s' if self.tests != 1 else ''}"
             said.append(f"{self.touched} of {tests} wrote to the database")
