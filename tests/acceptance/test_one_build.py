@@ -279,7 +279,10 @@ def test_workers_build_once_and_one_of_those_that_wait_says_so(project: Project)
     (builder,) = re.findall(
         r"^\[(gw\d)\] gotest: building 3 packages \(\d s\)$", said, re.MULTILINE
     )[:1]
-    assert waiting == [("gw0" if builder != "gw0" else "gw1", builder)]
+    # On a busy machine the same one may wait for the next as well, who finds all built.
+    of_builder = [who for who, whom in waiting if whom == builder]
+    assert of_builder == ["gw0" if builder != "gw0" else "gw1"]
+    assert len({*waiting}) == len(waiting)
     assert re.search(rf"^gotest: 3 packages built in \d+\.\d s by {builder}$", said, re.MULTILINE)
     assert project.asked == 1
 
