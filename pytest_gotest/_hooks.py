@@ -112,7 +112,7 @@ class GoHooks:
         from pytest_gotest.postgres import _provide
 
         try:
-            return str(_provide.of(self.config))
+            return f"{_provide.of(self.config)}{self.go.resets}"
         except GotestError as error:
             raise pytest.UsageError(str(error)) from None
 

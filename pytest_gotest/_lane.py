@@ -67,6 +67,8 @@ class Lane(threading.Thread):
         self._waiting: deque[Group] = deque()
         self._known: set[str] = set()
         self._open = True
+        self._fallen = False  # its process has ended, and no other has begun
+        self._ahead = False  # the next one is to begin though nothing waits for it
         self._stopped = False
         self._process: Run | None = None
         self._fate: Result | None = None
@@ -83,6 +85,14 @@ class Lane(threading.Thread):
         if fate is not None:
             for test in group.tests:
                 self._deliver(test, fate)
+
+    def stand(self) -> None:
+        """See to it that a process stands at a gate, or comes to stand there: `standing` tells."""
+        with self._changed:
+            if self._fallen and self._open and self.launch.harness:
+                self._fallen, self._ahead = False, True
+                self.standing.clear()
+                self._changed.notify_all()
 
     def close(self) -> None:
         """No more groups will come."""
@@ -126,10 +136,11 @@ class Lane(threading.Thread):
                     self._fall_back(str(refused), process.unfinished())
                     continue
                 finally:
-                    self.standing.set()
                     with self._changed:
                         # Nobody may wake what is closed: its descriptors get new owners.
                         self._process = None
+                        if not self._ahead:
+                            self.standing.set()
                     process.close()
                     if self._seen is not None:
                         self._seen.ended(process.exit)
@@ -162,9 +173,11 @@ class Lane(threading.Thread):
         with self._changed:
             if not self.processes and self.launch.harness and self._open:
                 return True  # TestMain's set-up comes before the first order
-            while not self._waiting and self._open:
+            while not self._waiting and self._open and not self._ahead:
                 self._changed.wait()
-            return bool(self._waiting) and not self._stopped
+            ahead, self._ahead = self._ahead and self._open, False
+            self._fallen = False
+            return (bool(self._waiting) or ahead) and not self._stopped
 
     def _fall_back(self, why: str, unfinished: Iterable[Group]) -> None:
         if self._plain is None:
@@ -215,6 +228,11 @@ class Lane(threading.Thread):
         if self._seen is not None:
             self._seen.test(test, result)
         self._deliver(test, result)
+
+    def falls(self) -> None:
+        """The process has ended; what it has not delivered yet is about to come."""
+        with self._changed:
+            self._fallen = True
 
     def stands(self) -> None:
         """The process stands at a gate."""

@@ -187,7 +187,8 @@ class GoItem(pytest.Function):
         if not self.config.getoption("setupplan", False):
             server: Any = self.funcargs.get("gotest_postgres")
             keeper: Any = self.funcargs.get("_gotest_keeper")
-            self.gotest.keeper = keeper or self.gotest.keeper
+            if keeper is not None and self.gotest.keeper is None:
+                self.gotest.keep(keeper)
             self.env = self.gotest.process_env(self._process_env(), server)
             self.gotest.prepare(self, self.env)
         super().setup()
@@ -202,6 +203,10 @@ class GoItem(pytest.Function):
             hint='give it @pytest.fixture(scope="package") or "session" and return a dictionary; '
             "gotest_test_env is for variables of one test",
         )
+
+    @property
+    def go_package(self) -> str:
+        return self.test.package
 
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
         return self.path, self.function_.line - 1, self.name

@@ -41,13 +41,13 @@ class Group:
 class Planned:
     """A collected test and what decides how it can run.
 
-    ``acts``: a fixture or a timer must act before or after it. ``alone``: a process of its own.
+    ``acts``: which fixture or timer must act before or after it, if any. ``alone``: a process of its own.
     ``grouped``: it asks to run beside the others that do (``//pytest:parallel``). ``parallel``: it
     calls t.Parallel. ``doubtful``: its item may be skipped, so nothing may run ahead of it.
     """
 
     test: Test
-    acts: bool = False
+    acts: str = ""
     alone: bool = False
     grouped: bool = False
     parallel: bool = False
@@ -71,7 +71,7 @@ def plan_package(tests: Sequence[Planned], isolate: str, *, ahead: bool) -> Plan
     if isolate == "gate":
         return Plan(False, "gated, as asked for")
     if isolate == "auto" and acting is not None:
-        return Plan(False, f"gated: something acts around {acting.test.name}")
+        return Plan(False, f"gated: {acting.acts} acts around {acting.test.name}")
     if isolate == "auto" and not ahead:
         return Plan(False, "gated: this session runs nothing ahead")
     runnable = [p for p in tests if not p.alone and not p.doubtful and not p.test.select]

@@ -155,6 +155,7 @@ class Runner:
         Returns the result if it is known already that the test cannot run.
         """
         lane = self._lane_of[test] = self._lane_for(test, env)
+        lane.stand()
         while not lane.standing.wait(1.0) and lane.is_alive():
             pass
         with self._arrived:
@@ -211,6 +212,14 @@ class Runner:
         lane = self._lane_of.pop(test, None)
         if lane is not None and self._is_own(test):
             lane.close()
+
+    def retire(self, but: str) -> None:
+        """Let the processes of all packages end but of this one; for their next tests others begin."""
+        with self._arrived:
+            packages = [*self._alive]
+        for package in packages:
+            if package != but:
+                self._make_way(package)
 
     def finish(self, package: str) -> list[str]:
         """After the last test of a package: let its processes end, and tell what went wrong beside the tests."""

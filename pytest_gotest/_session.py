@@ -89,7 +89,21 @@ class GoSession:
     @property
     def fixtures(self) -> tuple[str, ...]:
         """Those that every Go test uses besides its own."""
-        return ("gotest_postgres", "_gotest_keeper") if self._uses_postgres else ()
+        if not self._uses_postgres:
+            return ()
+        return ("gotest_postgres", "gotest_db" if self._resets_each else "_gotest_keeper")
+
+    @property
+    def _resets_each(self) -> bool:
+        """Where nothing acts between two tests a process begins with the baseline, and no more."""
+        return self.settings.isolate != "package" and self.settings.reset != "none"
+
+    @property
+    def resets(self) -> str:
+        """When, for the header."""
+        if self.settings.reset == "none":
+            return ""
+        return " around every Go test" if self._resets_each else " before every Go process"
 
     def process_env(self, env: Mapping[str, str], server: Server | None) -> Mapping[str, str]:
         """What a package's process gets from the fixtures: ``env`` is the project's own word and counts more."""
@@ -277,10 +291,16 @@ class GoSession:
             recorder=self.recorder,
         )
 
+    def keep(self, keeper: Keeper) -> None:
+        """The database that Go tests use from now on."""
+        assert self.runner is not None
+        keeper.retire = self.runner.retire
+        self.keeper = keeper
+
     def _reset_database(self, package: str) -> None:
-        """Each process begins with the baseline: what its TestMain and its tests find."""
+        """Each process begins with the baseline: what its TestMain finds."""
         if self.keeper is not None:
-            self.keeper.begin(package)
+            self.keeper.start(package)
 
     @functools.cached_property
     def _share(self) -> int:
@@ -299,19 +319,24 @@ class GoSession:
         return _compat.timeout(self.config) is not None
 
     def _planned(self, item: GoItem) -> Planned:
-        ours = {"gotest_env", "request"}
-        acts = any(name not in ours for name in item.fixturenames) or not _compat.fixture_is_own(
-            item, "gotest_env", _FIXTURES
-        )
         marks = {mark.name for mark in item.iter_markers()}
         return Planned(
             test=item.test,
-            acts=acts or "timeout" in marks,
+            acts="a time limit" if "timeout" in marks else self._acting(item),
             alone=item.directives.isolate,
             grouped=item.directives.parallel and not self._may_be_robbed,
             parallel=item.function_.parallel,
             doubtful=bool(marks & {"skip", "skipif", "xfail"}),
         )
+
+    def _acting(self, item: GoItem) -> str:
+        """The fixture that tells the most of those that act around ``item``; empty where none does."""
+        names = [name for name in item.fixturenames if name not in ("gotest_env", "request")]
+        if "gotest_db" in names:
+            return "gotest_db"
+        if names:
+            return names[0]
+        return "" if _compat.fixture_is_own(item, "gotest_env", _FIXTURES) else "gotest_env"
 
     def _launch(self, test: Test, environ: Mapping[str, str], plain: str) -> Launch:
         package = self._packages[test.package]
@@ -349,6 +374,8 @@ class GoSession:
         result = self.runner.prepare(item.test, env)
         if result is not None:
             raise _nodes.GoFailed(result)
+        if self.keeper is not None:
+            self.keeper.settle(item.test.package)
 
     def _once(self, item: GoItem, error: GotestError) -> GotestError:
         """A package's build error is told in full once; its other items point there."""

@@ -229,6 +229,7 @@ class SteeredRun(Run):
     # The end
 
     def _ended(self, exit: Exit, dump: str) -> None:
+        self.work.falls()
         while self.work.take(lambda group: group.again) is not None:
             pass
         if self._hello is None:

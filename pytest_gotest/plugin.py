@@ -128,4 +128,4 @@ def gotest_db(request: pytest.FixtureRequest, _gotest_keeper: Keeper) -> Generat
     """The database of this worker, at its baseline; put back when the test ended, whatever it did."""
     from pytest_gotest.postgres import _provide
 
-    yield from _provide.for_test(_gotest_keeper, request.node.nodeid)
+    yield from _provide.for_test(_gotest_keeper, request.node)

@@ -14,6 +14,7 @@ from pytest_gotest.postgres._restores import Counts
 from pytest_gotest.postgres._server import Server
 from pytest_gotest.postgres.reset import _reset
 from pytest_gotest.postgres.reset._recorded import Restored
+from pytest_gotest.postgres.reset._reset import Reset
 from pytest_gotest.postgres.servers._provider import Instance, last
 from pytest_gotest.postgres.servers._shared import Whole
 
@@ -33,7 +34,13 @@ class Keeper:
         turn = instance.turn() if isinstance(instance, Whole) else contextlib.nullcontext()
         with turn, self._told():
             self._reset = _reset.of("auto" if way == "transaction" else way, instance)
+        # Has the processes of all packages end but of this one.
+        self.retire: Callable[[str], None] = lambda but: None
         self._last = ""
+        self._starting = ""  # a package whose process has not come to its first gate yet
+        self._package = ""  # whose state is the baseline now, beside the one that is everybody's
+        self._above: Reset | None = None  # and the way back to that, if it is another one
+        self._is_fresh = False  # whether none of its tests has begun
         self._users: set[str] = set()  # a test of Go has its package around it
         self._turn = contextlib.ExitStack()
 
@@ -41,21 +48,60 @@ class Keeper:
     def server(self) -> Server:
         return self.instance.server()
 
-    def begin(self, user: str) -> None:
-        """At the baseline for ``user``, a test's node id or a package; what is not yet as it was is the last one's.
+    def begin(self, user: str, package: str = "") -> None:
+        """At the baseline for ``user``, a test's node id; what is not yet as it was is the last one's.
 
-        Waits for its turn where workers share the database. Raises `PostgresError`.
+        With ``package`` it is a Go test's, and what that one's TestMain wrote is part of the baseline. Waits for its turn
+        where workers share the database. Raises `PostgresError`.
+        """
+        with self._lock, self._entering(user):
+            is_fresh, self._is_fresh = self._is_fresh and self._package == package, False
+            if is_fresh:  # since it was put back only TestMain has run
+                return
+            if self._above is not None and self._package != package:
+                self.retire(package)
+                self._come_down()
+            if self._restore(self._last).kind in _RENEWED and package:
+                raise PostgresError(
+                    f"the database had to be made anew after the process of {package} had begun, which has lost its connections",
+                    hint="something that an earlier test has started still changes the schema: end it with its test",
+                )
+
+    def start(self, package: str) -> None:
+        """A process of ``package`` is about to begin, with the baseline that is everybody's. Raises `PostgresError`."""
+        with self._lock, self._entering(package):
+            self._come_down()
+            self._restore(self._last, but=package)
+            self._starting = package
+
+    def settle(self, package: str) -> None:
+        """Its process stands at a gate: what has been written since it began is TestMain's, and stays until it ends.
+
+        Raises `PostgresError`.
         """
         with self._lock:
-            if not self._users and isinstance(self.instance, Whole):
-                self._turn.enter_context(self.instance.turn())
-            self._users.add(user)
-            try:
-                self._restore(self._last)
-            except BaseException:
-                self._leave(user)
-                raise
-            self._last = user
+            if self._starting == package:
+                self._starting = ""
+                with self._told():
+                    self._above = self._reset.above()
+                self._package, self._is_fresh = package, True
+
+    def _come_down(self) -> None:
+        above, self._above, self._package = self._above, None, ""
+        if above is not None:
+            above.close()
+
+    @contextlib.contextmanager
+    def _entering(self, user: str) -> Iterator[None]:
+        if not self._users and isinstance(self.instance, Whole):
+            self._turn.enter_context(self.instance.turn())
+        self._users.add(user)
+        try:
+            yield
+        except BaseException:
+            self._leave(user)
+            raise
+        self._last = user
 
     def end(self, user: str) -> Restored:
         """Back to the baseline; what it took is that of whoever began last. Raises `PostgresError`."""
@@ -78,7 +124,9 @@ class Keeper:
         with self._lock:
             if package in self._users:
                 try:
-                    self._restore(self._last)
+                    if self._package == package:
+                        self._come_down()
+                    self._restore(package)
                 finally:
                     self._leave(package)
 
@@ -87,10 +135,12 @@ class Keeper:
         if not self._users:
             self._turn.close()
 
-    def _restore(self, user: str) -> Restored:
+    def _restore(self, user: str, *, but: str = "") -> Restored:
+        """``but`` is a package whose process has nothing to lose."""
         begun, since = time.perf_counter(), time.time()
         with self._told():
-            restored = self._without_passwords(self._reset.restore())
+            way = self._above or self._reset
+            restored = self._without_passwords(way.restore())
         if self.note is not None:
             self.note(restored, since)
         if restored.kind != "none":
@@ -98,6 +148,13 @@ class Keeper:
         if restored.kind in _RENEWED and self.way != "template":
             self.counts.renewed.append(f"{user}: {_RENEWED[restored.kind]}, for {restored.why}")
         self.counts.left += (f"{user} {leak}" for leak in restored.leaks)
+        if restored.kind in _RENEWED:
+            # Processes have lost their connections, and what their TestMain wrote.
+            self.retire(but)
+            if self._above is not None:
+                self._come_down()
+                with self._told():
+                    self._reset.restore()
         return restored
 
     def _without_passwords(self, restored: Restored) -> Restored:
@@ -123,4 +180,5 @@ class Keeper:
     def close(self) -> None:
         with self._lock:
             self._turn.close()
+            self._come_down()
             self._reset.close()

@@ -307,10 +307,11 @@ def _note(recorder: Recorder, restored: Restored, begun: float) -> None:
     recorder.note("reset", f"reset ({restored.kind})", begun, **tables, **why)
 
 
-def for_test(keeper: Keeper, nodeid: str) -> Generator[Database]:
+def for_test(keeper: Keeper, node: pytest.Item) -> Generator[Database]:
     """What `gotest_db` is: the baseline before and after. Who leaves something open is warned of."""
+    nodeid = node.nodeid
     with _failing():
-        keeper.begin(nodeid)
+        keeper.begin(nodeid, getattr(node, "go_package", ""))
     database = Database(keeper)
     yield database
     database.close()

@@ -83,7 +83,7 @@ def test_parallel_lets_tests_meet_although_a_fixture_acts(shop: Shop) -> None:
     )
     result = shop.run("together", "-v")
     assert list(verdicts(result).values()) == ["passed", "passed"]
-    result.stdout.fnmatch_lines(["*gated: something acts around TestLeft"])
+    result.stdout.fnmatch_lines(["*gated: acts acts around TestLeft"])
 
 
 def test_directives_above_package_are_for_the_whole_file(shop: Shop) -> None:

@@ -233,6 +233,11 @@ class Recorded:
 
     # Restoring
 
+    def is_untouched(self) -> bool:
+        """Whether nothing has been written, and nobody has anything open that was not open then."""
+        now = self._sessions.sight()
+        return now.until.next_xid == self._mark.next_xid and self._sessions.is_known(now)
+
     def restore(self, leaks: list[str]) -> Restored:
         """Put it back; what was left open is told in ``leaks``.
 

@@ -32,6 +32,9 @@ class Reset(Protocol):
     def restore(self) -> Restored:
         """Back to what the database held when this object was made. Raises `PostgresError`."""
 
+    def above(self) -> Reset | None:
+        """The way back to what the database holds now; None where that is the same, or there is none."""
+
     def close(self) -> None:
         """Our connections."""
 
@@ -104,6 +107,9 @@ class _Own:
     def _restore(self, leaks: list[str]) -> Restored:
         raise NotImplementedError
 
+    def above(self) -> Reset | None:
+        return type(self)(self._instance)
+
     def close(self) -> None:
         self._shut()
         self._maintenance.close()
@@ -153,6 +159,9 @@ class Auto(_Own):
         except psycopg.Error as error:
             whole, why = False, _client.first_line(error)
         return self._renew(why, leaks, whole_server=whole)
+
+    def above(self) -> Reset | None:
+        return None if self._recorded.is_untouched() else Auto(self._instance)
 
 
 class Looking(_Own):
@@ -222,9 +231,15 @@ class Template(_Own):
     def _restore(self, leaks: list[str]) -> Restored:
         return self._renew("as was asked for", leaks)
 
+    def above(self) -> Reset | None:
+        return None
+
 
 class Nothing(_Own):
     """What one test leaves, the next one finds."""
 
     def _restore(self, leaks: list[str]) -> Restored:
         return Restored("none")
+
+    def above(self) -> Reset | None:
+        return None

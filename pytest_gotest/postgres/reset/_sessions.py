@@ -193,6 +193,11 @@ class Sessions:
             frozenset(Advisory(*row) for row in advisory or ()),
         )
 
+    def is_known(self, seen: Sight) -> bool:
+        """Whether nobody has a transaction or a lock that was not there at the baseline."""
+        new = {(one.pid, one.begun) for one in seen.transactions} - self._long
+        return seen.is_quiet and not new and seen.advisory <= self._known
+
     def quiet(self, leaks: list[str]) -> Sight:
         """A moment behind which nobody can still commit anything. Who has to be ended for it is told in ``leaks``.
 

@@ -1,0 +1,239 @@
+"""Every Go test starts from the baseline, in the one process of its package, with its connections open."""
+
+from __future__ import annotations
+
+import random
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from running import Outcome, run_pytest
+
+MODULE = {
+    "go.mod": "module example.com/shop\n\ngo 1.22\n\nrequire github.com/lib/pq v1.10.9\n",
+    "go.sum": """
+        github.com/lib/pq v1.10.9 h1:YXG7RB+JIjhP29X+OtkiDnYaXQwpS4JEWq7dtCCRUEw=
+        github.com/lib/pq v1.10.9/go.mod h1:AlVN5x4E4T544tWzH6hKfbfQvm3HdbOxrmggDNAPY9o=
+    """,
+    "migrations/1.sql": """
+        CREATE TABLE users (id bigserial PRIMARY KEY, name text NOT NULL);
+        INSERT INTO users (name) VALUES ('ada');
+    """,
+    "pytest.ini": """
+        [pytest]
+        gotest = true
+        gotest_postgres_env = DATABASE_URL={url}
+        gotest_migrations = migrations/*.sql
+    """,
+}
+# MAIN is what TestMain does, NAMES the rows that each test finds; TESTS are the tests.
+PACKAGE = """
+    package shop
+
+    import (
+        "context"
+        "database/sql"
+        "fmt"
+        "os"
+        "strings"
+        "testing"
+
+        _ "github.com/lib/pq"
+    )
+
+    var db *sql.DB
+
+    func TestMain(m *testing.M) {
+        db, _ = sql.Open("postgres", os.Getenv("DATABASE_URL"))
+        MAIN
+        os.Exit(m.Run())
+    }
+
+    func do(statement string) {
+        if _, err := db.Exec(statement); err != nil {
+            panic(err)
+        }
+    }
+
+    func insert(t *testing.T) {
+        t.Helper()
+        var names string
+        var next int64
+        db.QueryRow("SELECT string_agg(name, ' ' ORDER BY id) FROM users").Scan(&names)
+        if names != "NAMES" {
+            t.Fatalf("users: %s", names)
+        }
+        db.QueryRow("INSERT INTO users (name) VALUES ('left') RETURNING id").Scan(&next)
+        if want := int64(len(strings.Fields(names)) + 1); next != want {
+            t.Fatalf("id %d, want %d", next, want)
+        }
+    }
+
+    var _ = context.Background
+    var _ = fmt.Println
+"""
+Run = Callable[..., Outcome]
+
+
+def functions(*bodies: str) -> str:
+    """TestA, TestB and so on."""
+    return "".join(
+        f"\nfunc Test{chr(65 + number)}(t *testing.T) {{ {body} }}\n"
+        for number, body in enumerate(bodies)
+    )
+
+
+def package(*bodies: str, main: str = "", names: str = "ada", header: str = "") -> str:
+    text = textwrap.dedent(PACKAGE).replace("MAIN", main).replace("NAMES", names)
+    return header + text + functions(*bodies)
+
+
+@pytest.fixture
+def run(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    cache = tmp_path_factory.getbasetemp() / "go-databases-cache"
+    root = tmp_path / "shop"
+
+    def one(*arguments: str, **files: str) -> Outcome:
+        for name, text in {**MODULE, **files}.items():
+            path = root / name.replace("__", "/")
+            path = path if path.suffix else path.with_suffix(".go")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(textwrap.dedent(text).lstrip("\n"))
+        return run_pytest(
+            root,
+            f"--gotest-cache-dir={cache}",
+            *arguments,
+            plugins=["xdist"],
+            record=tmp_path / "record",
+        )
+
+    return one
+
+
+PARALLEL = "t.Parallel(); insert(t)"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [(), ("-n", "2"), ("--gotest-isolate=test",), ("--gotest-engine=gotest",)],
+    ids=["one", "two", "a process each", "go test"],
+)
+def test_each_test_starts_from_the_baseline(run: Run, options: tuple[str, ...]) -> None:
+    shop = package(*["insert(t)", "insert(t)", PARALLEL] * 4)
+    outcome = run(*options, shop__shop_test=shop)
+    assert outcome.exitstatus == 0, outcome.output
+    assert len(outcome.items) == 12
+    assert "12 of 12 tests wrote to the database" in outcome.output
+    if not options:
+        assert "12 Go tests in 1 process" in outcome.output
+        assert "put back 12 by what was touched" in outcome.output
+
+
+def test_what_the_ways_differ_in(run: Run) -> None:
+    shop = package(*["insert(t)"] * 4)
+    for way, failed in (("none", 3), ("truncate", 0), ("template", 0)):
+        outcome = run(f"--gotest-reset={way}", shop__shop_test=shop)
+        assert [*outcome.items.values()].count("failed") == failed, outcome.output
+    outcome = run("--gotest-isolate=package", shop__shop_test=shop)
+    assert [*outcome.items.values()].count("failed") == 3, outcome.output
+
+
+MAIN = "do(`INSERT INTO users (name) VALUES ('main')`)"
+
+
+@pytest.mark.parametrize("way", ["auto", "truncate", "template"])
+def test_what_a_main_wrote_stays_for_the_tests_of_its_package(run: Run, way: str) -> None:
+    """And for nobody else, in whatever order they come."""
+    ours = package(*["insert(t)"] * 3, main=MAIN, names="ada main")
+    python = """
+        def test_python(gotest_db):
+            assert [row["name"] for row in gotest_db.rows("users")] == ["ada"]
+            gotest_db.execute("DELETE FROM users")
+    """
+    files = {
+        "a__a_test": ours,
+        "b__b_test": package(*["insert(t)"] * 3),
+        "test_python.py": python,
+    }
+    names = [f"{one}/{one}_test.go::Test{letter}" for one in "ab" for letter in "ABC"]
+    names.append("test_python.py")
+    for seed in range(3):
+        random.Random(seed).shuffle(names)
+        outcome = run(f"--gotest-reset={way}", *names, **files)
+        assert outcome.exitstatus == 0, outcome.output
+        assert len(outcome.items) == 7
+    outcome = run(f"--gotest-reset={way}", "-n", "2", **files)
+    assert outcome.exitstatus == 0, outcome.output
+
+
+def test_a_main_that_migrates(run: Run) -> None:
+    """What it made is known as the package's, and no test's."""
+    main = "do(`CREATE TABLE orders (x int)`); do(`INSERT INTO orders VALUES (1)`)"
+    body = """insert(t)
+        var n int
+        if err := db.QueryRow("SELECT count(*) FROM orders").Scan(&n); err != nil || n != 1 { t.Fatal(n, err) }
+        do(`DELETE FROM orders`)"""
+    files = {"a__a_test": package(*[body] * 3, main=main), "b__b_test": package("insert(t)")}
+    outcome = run("-v", **files)
+    assert outcome.exitstatus == 0, outcome.output
+    assert "put back 4 by what was touched" in outcome.output
+    assert "example.com/shop/a: a new database, for the schema changed" in outcome.output
+
+
+@pytest.mark.parametrize("main", ["", MAIN])
+def test_a_schema_that_a_test_changes_takes_a_new_process(run: Run, main: str) -> None:
+    """Its pool has lost its connections."""
+    names = "ada main" if main else "ada"
+    change = "insert(t); do(`ALTER TABLE users ADD COLUMN age int`)"
+    shop = package("insert(t)", change, "insert(t)", change, "insert(t)", main=main, names=names)
+    outcome = run("-v", shop__shop_test=shop)
+    assert outcome.exitstatus == 0, outcome.output
+    assert "5 Go tests in 3 processes" in outcome.output
+    assert outcome.output.count("a new database, for the schema changed") == 2
+
+
+@pytest.mark.parametrize("main", ["", MAIN])
+@pytest.mark.parametrize(
+    "death",
+    ['panic("now")', "os.Exit(3)", "p, _ := os.FindProcess(os.Getpid()); p.Kill(); select {}"],
+)
+def test_after_a_crash_all_is_as_it_was(run: Run, main: str, death: str) -> None:
+    names = "ada main" if main else "ada"
+    dies = f"insert(t); {death}"
+    shop = package("insert(t)", dies, "insert(t)", "insert(t)", dies, main=main, names=names)
+    outcome = run(shop__shop_test=shop)
+    verdicts = [outcome.items[f"shop/shop_test.go::Test{letter}"] for letter in "ABCDE"]
+    assert verdicts == ["passed", "failed", "passed", "passed", "failed"], outcome.output
+
+
+def test_what_a_pool_keeps(run: Run) -> None:
+    """Prepared statements, temporary tables, settings and LISTEN live in connections, which stay."""
+    first = """
+        c, _ := db.Conn(context.Background())
+        for _, one := range []string{"PREPARE mine AS SELECT name FROM users", "CREATE TEMP TABLE notes (x int)",
+            "INSERT INTO notes VALUES (1)", "SET application_name = 'mine'", "LISTEN news",
+            "INSERT INTO users (name) VALUES ('gone')"} {
+            if _, err := c.ExecContext(context.Background(), one); err != nil { t.Fatal(one, err) }
+        }
+        c.Close()"""
+    second = """
+        db.SetMaxOpenConns(1)
+        var name, setting, channel string
+        var notes int
+        if err := db.QueryRow("EXECUTE mine").Scan(&name); err != nil || name != "ada" { t.Fatal(name, err) }
+        if err := db.QueryRow("SELECT count(*) FROM notes").Scan(&notes); err != nil || notes != 1 { t.Fatal(notes, err) }
+        if err := db.QueryRow("SELECT current_setting('application_name'), pg_listening_channels()").Scan(&setting, &channel);
+            err != nil || setting != "mine" || channel != "news" { t.Fatal(setting, channel, err) }
+        insert(t)"""
+    outcome = run(shop__shop_test=package(first, second))
+    assert outcome.exitstatus == 0, outcome.output
+
+
+def test_transactions_and_locks_that_a_test_leaves(run: Run) -> None:
+    leaves = """insert(t)
+        tx, _ := db.Begin()
+        if _, err := tx.Exec("DELETE FROM users"); err != nil { t.Fatal(err) }"""
+    outcome = run(shop__shop_test=package(leaves, "insert(t)"))
+    assert outcome.exitstatus == 0, outcome.output
+    assert "shop/shop_test.go::TestA left a transaction open" in outcome.output
