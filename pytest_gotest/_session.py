@@ -330,12 +330,11 @@ class GoSession:
         )
 
     def _acting(self, item: GoItem) -> str:
-        """The fixture that tells the most of those that act around ``item``; empty where none does."""
-        names = [name for name in item.fixturenames if name not in ("gotest_env", "request")]
-        if "gotest_db" in names:
-            return "gotest_db"
+        """A fixture that acts around ``item``, one that is asked for and not by another one; empty where none does."""
+        asked = _compat.fixture_info(item).initialnames
+        names = [name for name in asked if name not in ("gotest_env", "request")]
         if names:
-            return names[0]
+            return "gotest_db" if "gotest_db" in names else names[0]
         return "" if _compat.fixture_is_own(item, "gotest_env", _FIXTURES) else "gotest_env"
 
     def _launch(self, test: Test, environ: Mapping[str, str], plain: str) -> Launch:

@@ -1,7 +1,5 @@
 // Each test begins with the rows of seeds/, whatever the one before it did, in one process and with
 // its connections open. `go test` does not know that: it runs these one after the other on what is there.
-//
-//pytest:usefixtures gotest_db
 package postgres_test
 
 import (
