@@ -503,7 +503,7 @@ def test_what_a_baseline_leaves_open_is_told(run: Run) -> None:
     """
     outcome = run(conftest=conftest, test_db="def test_db(gotest_db): pass")
     assert outcome.exitstatus == 1
-    assert "what gotest_baseline has added to 127.0.0.1:" in outcome.output
+    assert "what gotest_baseline has added to postgres " in outcome.output
     assert "commit or roll back, and close all connections" in outcome.output
     assert "_provide.py" not in outcome.output
 
