@@ -54,6 +54,7 @@ class Lane(threading.Thread):
         self.start_seconds: float | None = None  # of its first process, to the first gate
         self._began = 0.0
         self.standing = threading.Event()  # set at the first gate, and whenever waiting is in vain
+        self.prepared = prepared  # its groups are known: they run as soon as a gate is reached
         if not launch.harness and not prepared:
             self.standing.set()  # its first process waits for its first group
         self._deliver = deliver
@@ -89,7 +90,7 @@ class Lane(threading.Thread):
     def stand(self) -> None:
         """See to it that a process stands at a gate, or comes to stand there: `standing` tells."""
         with self._changed:
-            if self._fallen and self._open and self.launch.harness:
+            if self._fallen and self._open and self.launch.harness and self._fate is None:
                 self._fallen, self._ahead = False, True
                 self.standing.clear()
                 self._changed.notify_all()

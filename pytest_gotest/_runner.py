@@ -213,6 +213,11 @@ class Runner:
         if lane is not None and self._is_own(test):
             lane.close()
 
+    def stands(self, test: Test) -> bool:
+        """Whether the process that was prepared for ``test`` stands at a gate until the test is asked for."""
+        lane = self._lane_of.get(test)
+        return lane is not None and lane.launch.harness and not lane.prepared
+
     def retire(self, but: str) -> None:
         """Let the processes of all packages end but of this one; for their next tests others begin."""
         with self._arrived:

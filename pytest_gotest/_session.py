@@ -373,7 +373,7 @@ class GoSession:
         result = self.runner.prepare(item.test, env)
         if result is not None:
             raise _nodes.GoFailed(result)
-        if self.keeper is not None:
+        if self.keeper is not None and self.runner.stands(item.test):
             self.keeper.settle(item.test.package)
 
     def _once(self, item: GoItem, error: GotestError) -> GotestError:
