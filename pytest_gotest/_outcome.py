@@ -179,6 +179,13 @@ class Result:
         return replace(self, notes=(*self.notes, *notes))
 
 
+def worse(one: Result, other: Result) -> Result:
+    """Of two runs of a test; the seconds are those of both."""
+    rank = {**_WORST, ERROR: 3}
+    chosen = max(one, other, key=lambda result: rank[result.verdict])
+    return replace(chosen, seconds=one.seconds + other.seconds)
+
+
 _FRAME = re.compile(
     r"=== (?:RUN|PAUSE|CONT|NAME|ATTR|ARTIFACTS)\s|\s*--- (?:PASS|FAIL|SKIP|BENCH): .* \(\d+\.\d+s\)$"
 )

@@ -62,7 +62,8 @@ class Runner:
     """Runs what a session collected.
 
     ``launch(test, environ, plain)`` says how to start the processes for a test, ``plain`` being why
-    they take no orders, if so; ``jobs`` is how many packages may run at once ahead of pytest;
+    they take no orders, if so; ``count`` is how often a test runs, one that is asked for alone but once if it has to be asked for
+    ``anew`` each time; ``jobs`` is how many packages may run at once ahead of pytest;
     ``before`` is told of each process by its package, in another thread; ``bundle``: one process
     takes all tests of a free package, which is how `go test` is used; ``echo`` gets output as it comes; ``recorder`` what ran when.
     """
@@ -73,6 +74,7 @@ class Runner:
         *,
         isolate: str = "auto",
         count: int = 1,
+        anew: bool = False,
         jobs: int = 1,
         ahead: bool = True,
         bundle: bool = False,
@@ -84,6 +86,7 @@ class Runner:
         self._before = before
         self._isolate = isolate
         self._count = count
+        self._anew = anew
         self._jobs = jobs
         self._ahead = ahead
         self._bundle = bundle
@@ -212,6 +215,13 @@ class Runner:
         lane = self._lane_of.pop(test, None)
         if lane is not None and self._is_own(test):
             lane.close()
+
+    def forget(self, test: Test) -> None:
+        """It is asked for again as if for the first time."""
+        with self._arrived:
+            self._asked.discard(test)
+            self._submitted.discard(test)
+            self._results.pop(test, None)
 
     def stands(self, test: Test) -> bool:
         """Whether the process that was prepared for ``test`` stands at a gate until the test is asked for."""
@@ -383,7 +393,7 @@ class Runner:
                 if other.grouped and not other.doubtful and not self._is_own(other.test)
             ]
             tests = tuple(dict.fromkeys((test, *beside)))
-        return Group(tests, env, self._count)
+        return Group(tests, env, 1 if self._anew and len(tests) == 1 else self._count)
 
     def _deliver(self, test: Test, result: Result) -> None:
         with self._arrived:

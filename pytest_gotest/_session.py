@@ -24,7 +24,7 @@ from pytest_gotest._errors import BuildError, GotestError
 from pytest_gotest._flags import list_flags
 from pytest_gotest._launch import Launch, binary_launch, gotest_launch
 from pytest_gotest._nodes import GoItem
-from pytest_gotest._outcome import Result
+from pytest_gotest._outcome import Result, worse
 from pytest_gotest._plan import Planned, Test
 from pytest_gotest._replay import Log
 from pytest_gotest._runner import Runner
@@ -282,6 +282,7 @@ class GoSession:
             self._launch,
             isolate="gate" if self._may_be_robbed and isolate != "test" else isolate,
             count=self.settings.count,
+            anew=self._uses_postgres and self._resets_each,
             # Workers are what runs beside each other, and GOMAXPROCS is one's whole share.
             jobs=1 if self.told.get("workers", 1) > 1 else self._share,
             ahead=ahead,
@@ -396,8 +397,17 @@ class GoSession:
         def alive(seconds: float) -> None:
             self._alive(f"{item.nodeid} is running", seconds)
 
-        test_env = item.funcargs.get("gotest_test_env", {})
-        return self.runner.result_for(item.test, item.env, test_env, alive)  # type: ignore[arg-type]
+        test_env: Any = item.funcargs.get("gotest_test_env", {})
+        result = self.runner.result_for(item.test, item.env, test_env, alive)
+        if not self._resets_each or self.keeper is None or item.directives.parallel:
+            return result
+        for _ in range(self.settings.count - 1):
+            self.keeper.restore()
+            self.runner.forget(item.test)
+            self.prepare(item, item.env)
+            more = self.runner.result_for(item.test, item.env, test_env, alive)
+            result = worse(result, more)
+        return result
 
     def over(self, item: GoItem) -> None:
         """An item is torn down. After a package's last one, what went wrong beside its tests is told."""

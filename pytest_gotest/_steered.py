@@ -138,6 +138,8 @@ class SteeredRun(Run):
             self._expect(group)
             if not group.again:
                 self._history.append(group)
+                for test in group.tests:  # it may have been asked for before
+                    self._finished.pop(test, None)
             self._order(group)
         elif not more:
             self._over[self._phase] = True

@@ -236,6 +236,16 @@ def test_a_main_that_leaves_a_transaction_open(run: Run) -> None:
     assert "DELETE FROM users" in outcome.output
 
 
+def test_each_run_of_a_test_starts_from_the_baseline(run: Run) -> None:
+    change = "insert(t); do(`ALTER TABLE users ADD COLUMN age int`)"
+    third = 'runs++; insert(t); if runs == 2 { t.Fatal("the second") }; t.Log("run", runs)'
+    shop = package("insert(t)", change, third) + "\nvar runs int\n"
+    outcome = run("--gotest-count=3", shop__shop_test=shop)
+    assert [*outcome.items.values()] == ["passed", "passed", "failed"], outcome.output
+    assert "the second" in outcome.texts["shop/shop_test.go::TestC"]
+    assert "9 Go tests" not in outcome.output
+
+
 def test_what_a_pool_keeps(run: Run) -> None:
     """Prepared statements, temporary tables, settings and LISTEN live in connections, which stay."""
     first = """
