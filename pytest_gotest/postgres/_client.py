@@ -59,7 +59,10 @@ def hint(error: BaseException) -> str:
     """What to do, where the server's word does not say it."""
     said = str(error)
     if "too many clients" in said or "remaining connection slots" in said:
-        return "each worker takes three of max_connections, and its tests some more: take fewer workers, or raise it"
+        return (
+            "each worker takes three of max_connections, five where a TestMain writes, and its tests some more:"
+            " take fewer workers, or raise it"
+        )
     return ""
 
 
