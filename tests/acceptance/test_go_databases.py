@@ -276,3 +276,21 @@ def test_transactions_and_locks_that_a_test_leaves(run: Run) -> None:
     outcome = run(shop__shop_test=package(leaves, "insert(t)"))
     assert outcome.exitstatus == 0, outcome.output
     assert "shop/shop_test.go::TestA left a transaction open" in outcome.output
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one", "two"])
+def test_two_hundred_tests_in_any_order(run: Run, workers: tuple[str, ...]) -> None:
+    """A third of them parallel, some that leave something open, on a `TestMain` that writes; fifty times."""
+    leaves = 'insert(t); tx, _ := db.Begin(); tx.Exec("DELETE FROM users")'
+    kinds = ["insert(t)", PARALLEL, "insert(t); do(`TRUNCATE users`)", PARALLEL, "_ = t", leaves]
+    shop = package(main=MAIN, names="ada main") + "".join(
+        f"\nfunc Test{number}(t *testing.T) {{ {kinds[number % len(kinds)]} }}\n"
+        for number in range(200)
+    )
+    for seed in range(50):
+        outcome = run(f"--gotest-shuffle={seed}", *workers, shop__shop_test=shop)
+        assert outcome.exitstatus == 0, (seed, outcome.output)
+        assert len(outcome.items) == 200
+    outcome = run("--gotest-reset=none", shop__shop_test=shop)
+    assert [*outcome.items.values()].count("failed") > 150, outcome.output

@@ -235,6 +235,8 @@ class Recorded:
 
     def is_untouched(self) -> bool:
         """Whether nothing has been written, and nobody has anything open that was not open then."""
+        if self._unlogged_sequences:  # which use up no id
+            return False
         now = self._sessions.sight()
         return now.until.next_xid == self._mark.next_xid and self._sessions.is_known(now)
 
