@@ -58,9 +58,7 @@ class Keeper:
             is_fresh, self._is_fresh = self._is_fresh and self._package == package, False
             if is_fresh:  # since it was put back only TestMain has run
                 return
-            if self._above is not None and self._package != package:
-                self.retire(package)
-                self._come_down()
+            self._make_way(package)
             if self._restore(self._last).kind in _RENEWED and package:
                 raise PostgresError(
                     f"the database had to be made anew after the process of {package} had begun, which has lost its connections",
@@ -70,6 +68,7 @@ class Keeper:
     def start(self, package: str) -> None:
         """A process of ``package`` is about to begin, with the baseline that is everybody's. Raises `PostgresError`."""
         with self._lock, self._entering(package):
+            self._make_way(package)
             self._come_down()
             self._restore(self._last, but=package)
             self._starting = package
@@ -85,6 +84,12 @@ class Keeper:
                 with self._told():
                     self._above = self._reset.above()
                 self._package, self._is_fresh = package, True
+
+    def _make_way(self, package: str) -> None:
+        """What another package's TestMain wrote goes, and so its process has to end."""
+        if self._above is not None and self._package != package:
+            self.retire(package)
+            self._come_down()
 
     def _come_down(self) -> None:
         above, self._above, self._package = self._above, None, ""

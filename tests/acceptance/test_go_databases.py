@@ -154,15 +154,18 @@ def test_what_a_main_wrote_stays_for_the_tests_of_its_package(run: Run, way: str
     files = {
         "a__a_test": ours,
         "b__b_test": package(*["insert(t)"] * 3),
+        "c__c_test": package(
+            *["insert(t)"] * 3, main=MAIN.replace("main", "other"), names="ada other"
+        ),
         "test_python.py": python,
     }
-    names = [f"{one}/{one}_test.go::Test{letter}" for one in "ab" for letter in "ABC"]
+    names = [f"{one}/{one}_test.go::Test{letter}" for one in "abc" for letter in "ABC"]
     names.append("test_python.py")
     for seed in range(3 if way == "auto" else 1):
         random.Random(seed).shuffle(names)
         outcome = run(f"--gotest-reset={way}", *names, **files)
         assert outcome.exitstatus == 0, outcome.output
-        assert len(outcome.items) == 7
+        assert len(outcome.items) == 10
     outcome = run(f"--gotest-reset={way}", "-n", "2", **files)
     assert outcome.exitstatus == 0, outcome.output
 
