@@ -6,11 +6,13 @@ namespace is link.py's.
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import shutil
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -137,11 +139,14 @@ class Waits:
         os.mkfifo(name := f"{project.log}.waits")
         self._pipe = os.open(name, os.O_RDONLY | os.O_NONBLOCK)
 
-    def run(self, act: Callable[[], None], *arguments: str) -> Outcome:
-        """Run, and ``act`` as soon as the test waits."""
+    def run(self, act: Callable[[], None], *arguments: str, heard: str = "setup") -> Outcome:
+        """Run, and ``act`` as soon as the test waits and its report of ``heard`` has come, and all before it."""
 
         def watch() -> None:
             self._hear()
+            until = time.monotonic() + 60
+            while not self._has_come(heard) and time.monotonic() < until:
+                time.sleep(0.01)
             act()
 
         thread = threading.Thread(target=watch)
@@ -150,6 +155,12 @@ class Waits:
             return self._project.run(*arguments, HERE="1")
         finally:
             thread.join()
+
+    def _has_come(self, when: str) -> bool:
+        record = self._project.base / "record"
+        lines = record.read_text().splitlines() if record.exists() else ()
+        reports = [json.loads(line) for line in lines if line.endswith("}")]
+        return ("test_waits.py::test_waits", when) in {(one["id"], one["when"]) for one in reports}
 
     def is_over(self) -> bool:
         """Whether it is interrupted, or its process gone, some time from now."""
@@ -206,7 +217,7 @@ def test_a_worker_that_dies_in_a_tear_down_over_there_counts_its_test_once(
     project.write("test_waits.py", WAITS_AFTER)
     log = project.base / "far.log"
     with server(checkout(project, "far"), log, RAN=str(project.log), HERE="") as far:
-        outcome = waits.run(far.crash, "--dist=load", "--tx", far.spec)
+        outcome = waits.run(far.crash, "--dist=load", "--tx", far.spec, heard="call")
     assert outcome.exitstatus == 1, outcome.output
     assert Path(f"{project.log}.called").read_text() == "called "
     assert f"1 failed, {len(project.ids) + 1} passed" in outcome.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -117,7 +118,7 @@ class Project(Module):
         self.settings: dict[str, Any] = {}
 
     def outcome(self, name: str) -> tuple[str, int]:
-        """What the test of the package ``name`` prints, and how many binaries were written for that."""
+        """What the test of the package ``name`` prints but for times, and how many binaries were written for that."""
         toolchain = Toolchain(find_go(self.environ), self.environ, self.cache)
         builder = Builder(toolchain, Settings(cache_dir=self.cache, **self.settings))
         package = toolchain.packages(str(self.root), [f"./{name}"], [])
@@ -128,7 +129,7 @@ class Project(Module):
         done = subprocess.run(
             [binary, "-test.v"], cwd=self.root / name, check=True, capture_output=True, text=True
         )
-        return done.stdout, built.fresh
+        return re.sub(r"\(\d+\.\d+s\)", "", done.stdout), built.fresh
 
 
 Undo = Callable[[], object]
