@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 import signal
@@ -421,3 +422,50 @@ def test_programs_in_a_closed_home(
         assert str(clusters.base) in cluster._programs.postgres
     finally:
         cluster.stop()
+
+
+def _segments(creator: int) -> list[str]:
+    """Of System V's shared memory (proc_sysvipc_shm(5))."""
+    lines = Path("/proc/sysvipc/shm").read_text().splitlines()[1:]
+    return [line for line in lines if int(line.split()[4]) == creator]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="System V segments are listed by Linux only")
+@pytest.mark.parametrize("end", ["stop", "recopy"])
+def test_a_server_that_is_killed_leaves_no_shared_memory(start: Start, end: str) -> None:
+    cluster = start()
+    assert ask(cluster, "SHOW dynamic_shared_memory_type") == [("mmap",)]
+    pid = int((cluster.data / "postmaster.pid").read_text().split()[0])
+    assert len(_segments(pid)) == 1
+    os.kill(pid, signal.SIGKILL)
+    cluster.stop() if end == "stop" else cluster.recopy()
+    until(lambda: not _segments(pid), "its segment is there")
+
+
+SEGMENT = """
+import ctypes, os
+print(os.getpid(), ctypes.CDLL(None).shmget(-559038737, 56, 0o1600))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="System V segments are listed by Linux only")
+@pytest.mark.parametrize("whose", ["ours", "of another process", "of another key"])
+def test_a_sweep_takes_the_segment_of_a_server_that_was_killed_and_no_other(
+    tmp_path: Path, whose: str
+) -> None:
+    done = subprocess.run([sys.executable, "-c", SEGMENT], capture_output=True, check=True)
+    pid, number = map(int, done.stdout.split())
+    assert len(_segments(pid)) == 1
+    try:
+        place = _places.Place(tmp_path, None)
+        place.data.mkdir()
+        key = -559038737 % 2**64 + (whose == "of another key")
+        first = pid + (whose == "of another process")
+        written = (
+            f"{first}\n{place.data}\n0\n5432\n{place.sockets}\n127.0.0.1\n{key:>9} {number:>9}\n"
+        )
+        (place.data / "postmaster.pid").write_text(written)
+        place.leave()
+        assert bool(_segments(pid)) == (whose != "ours")
+    finally:
+        ctypes.CDLL(None).shmctl(number, 0, None)

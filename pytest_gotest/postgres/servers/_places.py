@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_gotest.postgres.servers._guard import free_segment
+
 try:
     import fcntl
 except ImportError:  # Windows: nothing is swept
@@ -104,6 +106,7 @@ class Place:
 
 def _remove(place: Path) -> None:
     """Who it belongs to at last: if we are killed meanwhile the next sweep knows."""
+    free_segment(str(place / "data"))
     with contextlib.suppress(OSError):
         for path in place.iterdir():
             if path.is_dir() and not path.is_symlink():

@@ -20,7 +20,8 @@ OURS = "pytest-gotest"  # the name by which our sessions are known to the server
 SHOWN = 15  # last lines of a server's log in an error
 
 # Of servers that are ours alone. What is in them is worth nothing once pytest ends. The reset reads the log, hence
-# wal_level; tests may prepare transactions.
+# wal_level; tests may prepare transactions. Shared memory lies with the data and goes with them, however a server ends,
+# and in a container it is not bounded by what Docker grants (64 MB).
 SETTINGS = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -33,6 +34,7 @@ SETTINGS = {
     "datestyle": "iso, mdy",
     "logging_collector": "off",
     "huge_pages": "off",
+    "dynamic_shared_memory_type": "mmap",
 }
 
 
