@@ -4,10 +4,11 @@
 asks over a pipe what to run and stands still until it is told::
 
     -> {"hello": {"tests": [...], "fuzz": [...], "examples": [...], "benchmarks": [...]},
-        "version": 1}
+        "version": 2}
     <- {"go": [], "env": {...}}           for good; ``TestMain`` and all tests see it
     -> {"ready": "test", "ok": true, "ns": 0, "state": [...], "goroutines": 2}
-    <- {"go": [3, 0], "env": {...}}       one group, its tests in this order; for this group only
+    <- {"go": [3, 0], "env": {...}, "watch": 5}    one group, its tests in this order; for this group only
+    -> {"still": "goroutine 7 [..."}      every 5 seconds while it runs; expects no answer
     -> {"ready": "test", "ok": false, ...}
     <- {"go": [], "env": {}}              no more tests in this round
     -> {"ready": "fuzz", ...}             only if the package has fuzz targets
@@ -56,7 +57,7 @@ HARNESS_EXIT = 97
 GATE = "GotestHarness"
 """The name under which the gates run, and appear in the event stream."""
 
-VERSION = 1
+VERSION = 2
 """The protocol spoken here; a binary tells its own in ``Hello``."""
 
 VARIABLE = "GOTEST_HARNESS"
@@ -253,12 +254,21 @@ class Ready:
     stacks: str
 
 
-def decode(line: bytes) -> Hello | Ready:
+@dataclass(frozen=True, slots=True)
+class Still:
+    """A group that is watched runs: ``stacks`` are the traces of all goroutines, the first one's is the watcher's."""
+
+    stacks: str
+
+
+def decode(line: bytes) -> Hello | Ready | Still:
     """Read one message. Raises ProcessError on anything that is none."""
     try:
         message = json.loads(line)
         if "hello" in message:
             return _hello(message)
+        if "still" in message:
+            return Still(str(message["still"]))
         kind, ok, state = message["ready"], message["ok"], message.get("state")
         if kind not in ("test", "fuzz") or not isinstance(ok, bool):
             raise ValueError(kind)
@@ -302,8 +312,8 @@ def _short(line: bytes) -> str:
 _UNFIT = re.compile("[\0\ud800-\udfff]")
 
 
-def encode_go(indexes: Sequence[int], env: Mapping[str, str | None]) -> bytes:
-    """One order. ``env`` gives variables for this group; None removes one.
+def encode_go(indexes: Sequence[int], env: Mapping[str, str | None], watch: float = 0.0) -> bytes:
+    """One order. ``env`` gives variables for this group; None removes one. ``watch``: seconds from one ``Still`` to the next.
 
     Raises ProcessError for a variable that no process can have.
     """
@@ -313,7 +323,9 @@ def encode_go(indexes: Sequence[int], env: Mapping[str, str | None]) -> bytes:
                 f"a Go test was to get the environment variable {name!r} = {value!r}",
                 hint="A name is not empty and has no '='; both are UTF-8 and have no NUL byte.",
             )
-    order = {"go": list(indexes), "env": dict(env)}
+    order: dict[str, object] = {"go": list(indexes), "env": dict(env)}
+    if watch:
+        order["watch"] = watch
     return json.dumps(order, separators=(",", ":")).encode() + b"\n"
 
 
@@ -390,6 +402,51 @@ def _origin(block: str) -> str:
             place = lines[i + 1].strip().split(" +0x")[0] if i + 1 < len(lines) else ""
             return f"started by {function}" + (f" at {place}" if place else "")
     return lines[0]
+
+
+# Tests that wait for each other
+
+_GOROUTINE = re.compile(r"goroutine (\d+)(?: gp=.*?)? \[([^],]*)(?:, [^]]*)?\]:")
+# What only another goroutine of the process ends; a time limit as well, of which a trace says nothing
+# (runtime2.go, waitReasonStrings).
+_HELD = re.compile(r"chan (?:receive|send)|select|semacquire|sync\.")
+
+
+def waits(before: str, now: str) -> str:
+    """Where a test waits for what only another test can do; empty if something may still come.
+
+    Of two ``Still.stacks``, with some seconds between them: neither has a goroutine that could go on by itself, and all
+    stand where they stood. Those that wait for new connections, or for signals, go on for nobody in the process.
+    """
+    standing = _standing(now)
+    if standing is None or standing != _standing(before):
+        return ""
+    innermost = (lines for _, lines in standing if not any(_IN_SUBTEST in x for x in lines))
+    for lines in innermost:
+        # A frame is two lines, the one that it was called from below it. The gates, and tests around the one that waits,
+        # are in testing itself.
+        for called, place, caller in zip(lines, lines[1:], lines[2:], strict=False):
+            if caller.startswith("testing.tRunner(") and not called.startswith("testing."):
+                return place.strip().split(" +0x")[0]
+    return ""
+
+
+_IN_SUBTEST = "testing.(*T).Run("
+
+
+def _standing(stacks: str) -> list[tuple[str, list[str]]] | None:
+    """The goroutines but the watcher's, if all of them stand: numbers and what they are in."""
+    found = []
+    for block in stacks.strip().split("\n\n")[1:]:
+        head, *lines = block.splitlines()
+        match = _GOROUTINE.match(head)
+        if match is None or not lines:
+            return None
+        accepts = match[2] == "IO wait" and any(").accept(" in line for line in lines)
+        if not (_HELD.match(match[2]) or accepts or lines[0].startswith("os/signal.")):
+            return None
+        found.append((f"{match[1]} {match[2]}", lines))
+    return found
 
 
 # The gates in the event stream
@@ -488,7 +545,7 @@ class Channel:
         """The end to read from, for a selector: it is readable when a message or the end came."""
         return self._reads
 
-    def read_messages(self) -> list[Hello | Ready]:
+    def read_messages(self) -> list[Hello | Ready | Still]:
         """Every message that is complete, without waiting; sets ``eof``.
 
         Raises ProcessError on anything that is no message, what was cut off by the end left out.
@@ -510,13 +567,16 @@ class Channel:
         return [decode(bytes(line)) for line in lines]
 
     def send(
-        self, indexes: Sequence[int] = (), env: Mapping[str, str | None] | None = None
+        self,
+        indexes: Sequence[int] = (),
+        env: Mapping[str, str | None] | None = None,
+        watch: float = 0.0,
     ) -> bool:
         """Answer a message; False if nobody is there to read it, and then ``eof`` comes.
 
         Waits until the binary has read all but the last 64 KiB: do not call it while it is stopped.
         """
-        data = memoryview(encode_go(indexes, env or {}))
+        data = memoryview(encode_go(indexes, env or {}, watch))
         try:
             while data:
                 data = data[os.write(self._writes, data) :]

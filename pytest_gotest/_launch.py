@@ -62,8 +62,12 @@ def binary_launch(
     *,
     select: Test | None = None,
     hold: bool = False,
+    parallel: int = 0,
 ) -> Launch:
-    """Run a test binary as cmd/go does (cmd/go/internal/test/test.go, runTestActor)."""
+    """Run a test binary as cmd/go does (cmd/go/internal/test/test.go, runTestActor).
+
+    ``parallel``: how many tests may run beside each other; 0 leaves that to Go, which takes GOMAXPROCS.
+    """
     harness = not binary.plain
 
     def argv(group: Group) -> list[str]:
@@ -71,6 +75,8 @@ def binary_launch(
         common = [binary.path, "-test.paniconexit0", f"-test.timeout={limit}", "-test.v=test2json"]
         if settings.short:
             common.append("-test.short")
+        if parallel:
+            common.append(f"-test.parallel={parallel}")
         chosen: list[str] = []
         if not harness:
             chosen = _choose(group, prefix="-test.")
@@ -92,9 +98,14 @@ def binary_launch(
 
 
 def gotest_launch(
-    package: Package, toolchain: Toolchain, settings: Settings, environ: Mapping[str, str]
+    package: Package,
+    toolchain: Toolchain,
+    settings: Settings,
+    environ: Mapping[str, str],
+    *,
+    parallel: int = 0,
 ) -> Launch:
-    """Run `go test -json` for one package."""
+    """Run `go test -json` for one package; ``parallel`` as for a binary."""
 
     def argv(group: Group) -> Sequence[str]:
         return [
@@ -102,6 +113,7 @@ def gotest_launch(
             "test",
             "-json",
             f"-timeout={_bound(group, settings)}",
+            *([f"-parallel={parallel}"] if parallel else []),
             *list_flags(settings),
             *[arg for arg in settings.build_args if arg.startswith("-vet")],
             *(["-short"] if settings.short else []),

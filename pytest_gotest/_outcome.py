@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pytest_gotest._events import Event
 
 PASS, FAIL, SKIP, ERROR = "pass", "fail", "skip", "error"
+WAITS = "waits"  # for another test: it runs beside others then, and nobody is told this verdict
 _WORST = {
     PASS: 0,
     SKIP: 1,

@@ -35,6 +35,7 @@ class Group:
     env: Mapping[str, str | None] = field(default_factory=dict)
     times: int = 1
     again: bool = False  # TestMain runs the tests once more: only what differs is news
+    watched: bool = False  # whether it waits for a test that is not in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ class Planned:
 
     ``acts``: which fixture or timer must act before or after it, if any. ``alone``: a process of its own.
     ``grouped``: it asks to run beside the others that do (``//pytest:parallel``). ``parallel``: it
-    calls t.Parallel. ``doubtful``: its item may be skipped, so nothing may run ahead of it.
+    calls t.Parallel. ``joins``: it does, and can run in a group though it did not ask for that.
+    ``doubtful``: its item may be skipped, so nothing may run ahead of it.
     """
 
     test: Test
@@ -51,6 +53,7 @@ class Planned:
     alone: bool = False
     grouped: bool = False
     parallel: bool = False
+    joins: bool = False
     doubtful: bool = False
 
 

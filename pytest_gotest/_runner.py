@@ -223,6 +223,38 @@ class Runner:
             self._submitted.discard(test)
             self._results.pop(test, None)
 
+    def join(self, test: Test) -> list[Test]:
+        """From now on those that wait for ``test``, or it for them, run beside it; tells which may.
+
+        They are the parallel tests of its package that have not been asked for. If there are none nothing changes.
+        """
+        batch = self._batches.get(test)
+        with self._arrived:
+            beside = self._may_join(test)
+        if batch is None or not beside:
+            return []
+        for planned in (*batch.members,):
+            if planned.test == test or planned.test in beside:
+                asks = replace(planned, grouped=True)
+                batch.members[batch.members.index(planned)] = asks
+                self._planned[planned.test] = asks
+        return beside
+
+    def _may_join(self, test: Test) -> list[Test]:
+        batch, planned = self._batches.get(test), self._planned.get(test)
+        if batch is None or planned is None or not planned.joins:
+            return []
+        return [
+            other.test
+            for other in batch.members
+            if other.joins and other.test != test and not self._is_own(other.test)
+        ]
+
+    def is_grouped(self, test: Test) -> bool:
+        """Whether it runs beside others, as it asked to or because it waits for them."""
+        planned = self._planned.get(test)
+        return planned is not None and planned.grouped
+
     def stands(self, test: Test) -> bool:
         """Whether the process that was prepared for ``test`` stands at a gate until the test is asked for."""
         lane = self._lane_of.get(test)
@@ -393,7 +425,13 @@ class Runner:
                 if other.grouped and not other.doubtful and not self._is_own(other.test)
             ]
             tests = tuple(dict.fromkeys((test, *beside)))
-        return Group(tests, env, 1 if self._anew and len(tests) == 1 else self._count)
+        alone = len(tests) == 1
+        return Group(
+            tests,
+            env,
+            1 if self._anew and alone else self._count,
+            watched=alone and not self._is_own(test) and bool(self._may_join(test)),
+        )
 
     def _deliver(self, test: Test, result: Result) -> None:
         with self._arrived:

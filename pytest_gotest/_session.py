@@ -24,7 +24,7 @@ from pytest_gotest._errors import BuildError, GotestError
 from pytest_gotest._flags import list_flags
 from pytest_gotest._launch import Launch, binary_launch, gotest_launch
 from pytest_gotest._nodes import GoItem
-from pytest_gotest._outcome import Result, worse
+from pytest_gotest._outcome import WAITS, Result, worse
 from pytest_gotest._plan import Planned, Test
 from pytest_gotest._replay import Log
 from pytest_gotest._runner import Runner
@@ -327,23 +327,34 @@ class GoSession:
             alone=item.directives.isolate,
             grouped=item.directives.parallel and not self._may_be_robbed,
             parallel=item.function_.parallel,
+            joins=item.function_.parallel
+            and not self._may_be_robbed
+            and not marks & {"timeout", "skip", "skipif", "xfail"}
+            and self._acting(item) in ("", "gotest_db")
+            and {*self._around(item)} <= {"gotest_postgres", "gotest_db"},
             doubtful=bool(marks & {"skip", "skipif", "xfail"}),
         )
 
     def _acting(self, item: GoItem) -> str:
         """A fixture that acts around ``item``, one that is asked for and not by another one; empty where none does."""
-        asked = _compat.fixture_info(item).initialnames
-        names = [name for name in asked if name not in ("gotest_env", "request")]
+        names = self._around(item)
         if names:
             return "gotest_db" if "gotest_db" in names else names[0]
         return "" if _compat.fixture_is_own(item, "gotest_env", _FIXTURES) else "gotest_env"
 
+    def _around(self, item: GoItem) -> list[str]:
+        """The fixtures that ``item`` asks for, but those that act around no single test."""
+        asked = _compat.fixture_info(item).initialnames
+        return [name for name in asked if name not in ("gotest_env", "request")]
+
     def _launch(self, test: Test, environ: Mapping[str, str], plain: str) -> Launch:
-        package = self._packages[test.package]
-        if self.told.get("workers", 1) > 1:
+        package, parallel = self._packages[test.package], 0
+        if self.told.get("workers", 1) > 1 and "GOMAXPROCS" not in environ:
             environ = {"GOMAXPROCS": str(self._share), **environ}
+            # As many as without workers, for tests may wait for each other: they share what CPUs there are.
+            parallel = _cpus.available()
         if self.settings.engine == "gotest":
-            return gotest_launch(package, self.toolchain, self.settings, environ)
+            return gotest_launch(package, self.toolchain, self.settings, environ, parallel=parallel)
         assert self.built is not None
         binary = self.built.binaries[test.package]
         if plain:
@@ -356,6 +367,7 @@ class GoSession:
             environ,
             select=test,
             hold=self._main_may_repeat(package),
+            parallel=parallel,
         )
 
     def _main_may_repeat(self, package: Package) -> bool:
@@ -399,15 +411,35 @@ class GoSession:
 
         test_env: Any = item.funcargs.get("gotest_test_env", {})
         result = self.runner.result_for(item.test, item.env, test_env, alive)
-        if not self._resets_each or self.keeper is None or item.directives.parallel:
+        if result.verdict == WAITS:
+            self._join(item, result.problem)
+            result = self._again(item, test_env, alive)
+        if not self._resets_each or self.keeper is None or self.runner.is_grouped(item.test):
             return result
         for _ in range(self.settings.count - 1):
-            self.keeper.restore()
-            self.runner.forget(item.test)
-            self.prepare(item, item.env)
-            more = self.runner.result_for(item.test, item.env, test_env, alive)
-            result = worse(result, more)
+            result = worse(result, self._again(item, test_env, alive))
         return result
+
+    def _again(self, item: GoItem, test_env: Any, alive: Callable[[float], None]) -> Result:
+        """From the state before, as if for the first time."""
+        assert self.runner is not None
+        if self.keeper is not None and self._resets_each:
+            self.keeper.restore()
+        self.runner.forget(item.test)
+        self.prepare(item, item.env)
+        return self.runner.result_for(item.test, item.env, test_env, alive)
+
+    def _join(self, item: GoItem, place: str) -> None:
+        """A test that waits for another one runs beside the parallel tests of its package."""
+        assert self.runner is not None
+        names = ", ".join(test.name for test in self.runner.join(item.test))
+        _compat.write_line(
+            self.config,
+            f"gotest: {item.nodeid} waits at {place} for what another test has to do: "
+            f"it runs beside {names}, with nothing put back between them. "
+            "With //pytest:parallel above them nobody has to find that out.",
+            light=False,
+        )
 
     def over(self, item: GoItem) -> None:
         """An item is torn down. After a package's last one, what went wrong beside its tests is told."""

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from pytest_gotest import _harness
 from pytest_gotest._events import Event, RawDecoder
-from pytest_gotest._harness import Channel, EventFilter, Hello, Ready, describe_left
-from pytest_gotest._outcome import ERROR, FAIL, Exit, Record, Result
+from pytest_gotest._harness import Channel, EventFilter, Hello, Ready, Still, describe_left, waits
+from pytest_gotest._outcome import ERROR, FAIL, WAITS, Exit, Record, Result
 from pytest_gotest._plan import Group, Test
 from pytest_gotest._run import Run, Work
 from pytest_gotest._source import Kind
@@ -17,6 +17,8 @@ from pytest_gotest._source import Kind
 _FUZZ_ROUNDS = 64  # how often each fuzz target may be ordered in one process
 # Chunks of output read before a gate is acted on: what was written before it.
 _BEFORE_READY = 1 << 10
+
+_STILL = 5.0  # seconds between two looks at a test that may wait for another one
 
 _LISTS: dict[Kind, _harness.Kind] = {
     Kind.TEST: "tests",
@@ -45,6 +47,8 @@ class SteeredRun(Run):
         self._state: tuple[str, ...] = ()
         self._goroutines = 0
         self._finished: dict[Test, str] = {}
+        self._looked = ""  # at the group that runs, when it is watched
+        self._waits = ""  # where it waits for a test that is not in it
         self._filter = EventFilter()
         self._channel = Channel()
         try:
@@ -88,6 +92,9 @@ class SteeredRun(Run):
                 self._hello = message
                 self._channel.send()
                 continue
+            if isinstance(message, Still):
+                self._look(message.stacks)
+                continue
             # What the group said is on its way already: it was written before the message was.
             self._read(_BEFORE_READY)
             assert isinstance(self._decoder, RawDecoder)
@@ -95,6 +102,14 @@ class SteeredRun(Run):
             self._gate(message)
             if steering:
                 self._advance()
+
+    def _look(self, stacks: str) -> None:
+        """A test that waits for another one would do so for ever: it stands alone."""
+        before, self._looked = self._looked, stacks
+        if self._waits or self._kill_at is not None or not (place := waits(before, stacks)):
+            return
+        self._waits = place
+        self.child.kill()
 
     def _gate(self, ready: Ready) -> None:
         """The process stands still; the group before is over."""
@@ -168,7 +183,8 @@ class SteeredRun(Run):
         if len(group.tests) == 1:
             self._deadline = time.monotonic() + group.tests[0].timeout
         indexes = [index for test in group.tests if (index := self._index(test)) is not None]
-        self._channel.send(indexes, group.env)
+        self._looked = ""
+        self._channel.send(indexes, group.env, _STILL if group.watched else 0.0)
 
     def _past_its_tests(self) -> bool:
         return self._over.get(self._phase, False)
@@ -249,6 +265,9 @@ class SteeredRun(Run):
             self._say(
                 f"process died ({exit}) when TestMain ran {names} again\n{self._tail()}{dump}"
             )
+        elif group is not None and self._waits:
+            for test in self._open_tests(group):
+                self._deliver(test, Result(WAITS, problem=self._waits))
         elif group is not None:
             if not self._overdue and not any(t.name in self.tests.tests for t in group.tests):
                 self._died_between(exit)

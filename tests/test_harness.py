@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import json
 import os
 import re
@@ -35,6 +36,7 @@ from pytest_gotest._harness import (
     EventFilter,
     Hello,
     Ready,
+    Still,
     decode,
     describe_left,
     encode_go,
@@ -43,6 +45,7 @@ from pytest_gotest._harness import (
     overlay,
     read_overlay,
     shared_place,
+    waits,
 )
 
 MODULE = Path(__file__).parent / "go" / "harness_module"
@@ -54,6 +57,7 @@ PACKAGES = {
     "command": "main",
     "onlyexternal": "only_test",
     "leaks": "leaks",
+    "waits": "waits",
 }
 VERSIONS = os.environ.get("GOTEST_GO_VERSIONS", "local,1.22.12,1.27.3").split(",")
 PATIENCE = 120.0  # seconds; only ever waited for when something is broken
@@ -194,7 +198,7 @@ def test_hello_numbers_through_all_lists() -> None:
 
 def test_decode() -> None:
     hello = {"tests": ["A"], "fuzz": [], "examples": ["B"], "benchmarks": []}
-    assert decode(json.dumps({"hello": hello, "version": 1}).encode()) == Hello(
+    assert decode(json.dumps({"hello": hello, "version": 2}).encode()) == Hello(
         ("A",), (), ("B",), ()
     )
     assert decode(json.dumps(READY).encode()) == Ready("test", True, 1.5, None, 2, "")
@@ -214,9 +218,9 @@ def test_decode() -> None:
         b'"hello"',
         b"[]",
         b"{}",
-        b'{"hello": 1, "version": 1}',
-        b'{"hello": {"tests": [], "fuzz": [], "examples": []}, "version": 1}',
-        b'{"hello": {"tests": [1], "fuzz": [], "examples": [], "benchmarks": []}, "version": 1}',
+        b'{"hello": 1, "version": 2}',
+        b'{"hello": {"tests": [], "fuzz": [], "examples": []}, "version": 2}',
+        b'{"hello": {"tests": [1], "fuzz": [], "examples": [], "benchmarks": []}, "version": 2}',
         *(
             json.dumps({**READY, key: value}).encode()
             for key, value in [("ready", "no"), ("ok", 1)]
@@ -236,8 +240,8 @@ def test_decode_shortens_what_came() -> None:
 
 
 def test_another_version_is_told_apart() -> None:
-    with pytest.raises(ProcessError, match="version 2 of the harness's protocol") as caught:
-        decode(b'{"hello": {}, "version": 2}')
+    with pytest.raises(ProcessError, match="version 1 of the harness's protocol") as caught:
+        decode(b'{"hello": {}, "version": 1}')
     assert "build it again" in caught.value.hint
 
 
@@ -491,9 +495,9 @@ class Steered:
                 env={**os.environ, **self.channel.environment(count), "PWD": str(cwd)},
             )
         self.channel.close_child_ends()
-        self._messages: list[Hello | Ready] = []
+        self._messages: list[Hello | Ready | Still] = []
 
-    def message(self) -> Hello | Ready | None:
+    def message(self) -> Hello | Ready | Still | None:
         """The next message; None at the end."""
         deadline = time.monotonic() + PATIENCE
         while not self._messages and not self.channel.eof:
@@ -514,10 +518,15 @@ class Steered:
         assert isinstance(message, Ready), self.output()
         return message
 
-    def order(self, *names: str | int, env: Mapping[str, str | None] | None = None) -> None:
+    def order(
+        self,
+        *names: str | int,
+        env: Mapping[str, str | None] | None = None,
+        watch: float = 0.0,
+    ) -> None:
         assert isinstance(self.names, Hello)
         indexes = [n if isinstance(n, int) else self.names.names.index(n) for n in names]
-        assert self.channel.send(indexes, env)
+        assert self.channel.send(indexes, env, watch)
 
     def go(self, *names: str | int, env: Mapping[str, str | None] | None = None) -> Ready:
         """Run one group to its end."""
@@ -1261,3 +1270,76 @@ def test_reversed_std_packages_have_the_verdicts_of_go_test(
     expected = verdicts_of_go_test(package)
     assert len(expected) > 10
     assert {name: verdict.lower() for name, verdict in steered.verdicts()} == expected
+
+
+_WAITS = MODULE / "waits" / "waits_test.go"
+_HERE = [
+    number for number, line in enumerate(_WAITS.read_text().splitlines(), 1) if "// here" in line
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        *zip(
+            (
+                *("TestReceives", "TestSends", "TestSelects", "TestLocks", "TestWaits"),
+                *(
+                    "TestWaitsForACondition",
+                    "TestSubtest",
+                    "TestBesideAListener",
+                    "TestBesideSignals",
+                ),
+            ),
+            _HERE,
+            strict=True,
+        )
+    ],
+)
+def test_a_test_that_only_another_one_can_help(start: Start, name: str, line: int) -> None:
+    steered = start("waits")
+    steered.hello()
+    steered.ready()
+    steered.order(name, watch=0.05)
+    looks = [steered.message(), steered.message()]
+    before, now = (look.stacks for look in looks if isinstance(look, Still))
+    if not waits(before, now):  # it had not come so far
+        look = steered.message()
+        assert isinstance(look, Still)
+        before, now = now, look.stacks
+    assert waits(before, now) == f"{_WAITS}:{line}", now
+
+
+@pytest.mark.parametrize(
+    "name", ["TestSleeps", "TestComputes", "TestIsHelped", "TestReads", "TestGoesOn"]
+)
+def test_a_test_to_which_something_may_still_come(start: Start, name: str) -> None:
+    steered = start("waits")
+    steered.hello()
+    steered.ready()
+    steered.order(name, watch=0.05)
+    looks = []
+    while isinstance(message := steered.message(), Still):
+        looks.append(message.stacks)
+    assert isinstance(message, Ready)
+    assert message.ok
+    assert len(looks) > 1
+    for before, now in itertools.pairwise(looks):
+        assert waits(before, now) == "", now
+
+
+def test_who_is_not_watched_tells_nothing(start: Start) -> None:
+    steered = start("waits")
+    steered.hello()
+    steered.ready()
+    steered.order("TestIsHelped", watch=0.05)
+    while isinstance(message := steered.message(), Still):
+        pass
+    assert isinstance(message, Ready)
+    steered.go("TestIsHelped")  # a group says for itself whether it is watched
+    assert steered.rest() == 0
+
+
+@pytest.mark.parametrize("stacks", ["", "nonsense", "a\n\nb", "goroutine 1 [running]:"])
+def test_traces_that_nobody_understands(stacks: str) -> None:
+    assert waits(stacks, stacks) == ""

@@ -281,6 +281,37 @@ def test_transactions_and_locks_that_a_test_leaves(run: Run) -> None:
     assert "shop/shop_test.go::TestA left a transaction open" in outcome.output
 
 
+MEET = (
+    "t.Parallel(); insert(t)",
+    "t.Parallel(); meet <- 1; insert(t)",
+    "insert(t)",
+    "t.Parallel(); <-meet",
+)
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one", "two"])
+def test_tests_that_wait_for_each_other(run: Run, workers: tuple[str, ...]) -> None:
+    """Who comes first finds nobody; they run beside each other then, and still from the baseline."""
+    shop = package(*MEET, header="") + "\nvar meet = make(chan int)\n"
+    outcome = run(*workers, shop__shop_test=shop)
+    assert outcome.exitstatus == 0, outcome.output
+    assert len(outcome.items) == 4
+    assert outcome.output.count(" for what another test has to do") == 1
+    assert "TestB waits at " in outcome.output
+    assert "it runs beside TestD, with nothing put back between them" in outcome.output
+    number = shop.lstrip("\n")[: shop.index("meet <- 1")].count("\n") + 1
+    assert f"shop_test.go:{number} " in outcome.output
+
+
+def test_a_test_that_waits_for_one_that_is_not_asked_for(run: Run) -> None:
+    """Nothing is to be found out: it has its time, as by go test."""
+    shop = package(*MEET) + "\nvar meet = make(chan int)\n"
+    outcome = run("-k", "TestB or TestC", "--gotest-timeout=2", shop__shop_test=shop)
+    assert outcome.exitstatus == 1, outcome.output
+    assert "timed out after 2 s" in outcome.output
+    assert "for what another test has to do" not in outcome.output
+
+
 @pytest.mark.campaign
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one", "two"])
 def test_two_hundred_tests_in_any_order(run: Run, workers: tuple[str, ...]) -> None:

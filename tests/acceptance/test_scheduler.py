@@ -213,6 +213,38 @@ def test_the_machine_is_shared_out(project: Project) -> None:
     assert f"GOMAXPROCS {each} for each of 2 workers on {cpus} CPU" in outcome.output
 
 
+@pytest.mark.parametrize("engine", ["binary", "gotest"])
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [({}, available()), ({"GOMAXPROCS": "3"}, 3)],
+    ids=["ours", "the user's"],
+)
+def test_as_many_run_beside_each_other_as_without_workers(
+    project: Project, engine: str, own: dict[str, str], expected: int
+) -> None:
+    """Those that wait for each other would never end where a worker's share is one CPU."""
+    project.write(
+        "p0/parallel_test.go",
+        f"""
+        package p0
+
+        import (
+            "flag"
+            "testing"
+        )
+
+        func TestParallel(t *testing.T) {{
+            if got := flag.Lookup("test.parallel").Value.String(); got != "{expected}" {{
+                t.Fatal(got)
+            }}
+        }}
+        """,
+    )
+    outcome = project.run("-n2", f"--gotest-engine={engine}", "p0", **own)
+    assert outcome.exitstatus == 0, outcome.output
+    assert outcome.items["p0/parallel_test.go::TestParallel"] == "passed"
+
+
 def test_the_users_own_share_counts(project: Project) -> None:
     outcome = project.run("-n2", GOMAXPROCS="3")
     assert {share for _, _, share in project.ran} == {3}
