@@ -244,6 +244,7 @@ class GoHooks:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
         """Here and not in the item's own teardown, which an item that was skipped does not get."""
+        __tracebackhide__ = True
         try:
             return (yield)
         finally:

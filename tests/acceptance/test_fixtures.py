@@ -154,6 +154,34 @@ def test_an_error_in_tear_down_is_the_items_own(shop: Shop, log: Path) -> None:
     assert log.read_text().splitlines() == ["TestMain", "TestA", "TestB"]
 
 
+def test_an_error_in_tear_down_shows_nothing_of_ours(shop: Shop, log: Path) -> None:
+    shop.write("order/conftest.py", FAILING.format(setup=False))
+    result = shop.run("order/order_test.go")
+    result.stdout.fnmatch_lines(["*ERROR at teardown of TestA*", "E*RuntimeError: till is open"])
+    assert "_hooks.py" not in result.stdout.str()
+
+
+@pytest.mark.parametrize("scope", ["session", "package", "module"])
+def test_what_belongs_to_one_test_is_not_for_a_wider_fixture(
+    shop: Shop, log: Path, scope: str
+) -> None:
+    shop.write(
+        "order/conftest.py",
+        f"""
+import pytest
+
+@pytest.fixture(scope="{scope}", autouse=True)
+def wide(gotest_test_env): pass
+""",
+    )
+    result = shop.run("order/order_test.go")
+    assert {*verdicts(result).values()} == {"error"}
+    result.stdout.fnmatch_lines(
+        [f"ScopeMismatch: * function scoped fixture gotest_test_env with a {scope} scoped *"]
+    )
+    assert "order/conftest.py" in result.stdout.str()
+
+
 def test_gotest_env_is_there_before_testmain(shop: Shop) -> None:
     shop.write(
         "env/conftest.py",
