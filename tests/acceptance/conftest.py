@@ -25,6 +25,12 @@ def shop_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.fixture(scope="session")
+def go_databases_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For the modules of `selling`: one data directory serves them all."""
+    return tmp_path_factory.getbasetemp() / "go-databases-cache"
+
+
 @pytest.fixture
 def shop(
     shop_directory: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
