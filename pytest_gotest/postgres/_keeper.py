@@ -116,7 +116,7 @@ class Keeper:
             finally:
                 self._leave(user)
             self.counts.tests += 1
-            self.counts.touched += restored.kind not in ("clean", "none")
+            self.counts.touched += restored.wrote and restored.kind != "none"
             return restored
 
     def restore(self) -> None:
@@ -149,6 +149,7 @@ class Keeper:
         if self.note is not None:
             self.note(restored, since)
         if restored.kind != "none":
+            self.counts.has_written |= restored.wrote
             self.counts.seconds.setdefault(restored.kind, []).append(time.perf_counter() - begun)
         if restored.kind in _RENEWED and self.way != "template":
             self.counts.renewed.append(f"{user}: {_RENEWED[restored.kind]}, for {restored.why}")

@@ -16,7 +16,8 @@ _WORDS = {
 
 @dataclass(slots=True)
 class Counts:
-    """``tests`` that had the database by gotest_db, ``touched`` of them wrote; ``seconds`` of each restore by its kind.
+    """``tests`` that had the database by gotest_db, ``touched`` of them wrote; ``has_written``: one of them,
+    or a process of Go tests, did; ``seconds`` of each restore by its kind.
 
     ``renewed``: who made a new database or server necessary, and why; ``left``: what whom had left open; ``server``:
     version and kind, the same for all workers.
@@ -25,6 +26,7 @@ class Counts:
     server: str = ""
     tests: int = 0
     touched: int = 0
+    has_written: bool = False
     seconds: dict[str, list[float]] = field(default_factory=dict)
     renewed: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
@@ -36,16 +38,12 @@ class Counts:
             total.server = total.server or one.server
             total.tests += one.tests
             total.touched += one.touched
+            total.has_written |= one.has_written
             total.renewed += one.renewed
             total.left += one.left
             for kind, seconds in one.seconds.items():
                 total.seconds.setdefault(kind, []).extend(seconds)
         return total
-
-    @property
-    def has_written(self) -> bool:
-        """Whether a test, or a process of Go tests, wrote to the database."""
-        return not self.seconds.keys() <= {"clean"}
 
     @property
     def line(self) -> str:

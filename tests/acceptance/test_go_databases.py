@@ -200,6 +200,19 @@ def test_transactions_and_locks_that_a_test_leaves(run: Run) -> None:
     assert "shop/shop_test.go::TestA left a transaction open" in outcome.output
 
 
+def test_who_puts_all_back_has_written(run: Run) -> None:
+    """And so tells that it did not go without a database."""
+    shop = package(
+        "do(`CREATE TABLE kept (x int)`); do(`DROP TABLE kept`)",
+        "do(`INSERT INTO users (id, name) VALUES (9, 'x')`); do(`DELETE FROM users WHERE id = 9`)",
+        "_ = t",
+        main="do(`SELECT 1`)",
+    )
+    outcome = run("--gotest-require-db", shop__shop_test=shop)
+    assert outcome.exitstatus == 0, outcome.output
+    assert "2 of 3 tests wrote to the database" in outcome.output
+
+
 MEET = (
     "t.Parallel(); insert(t)",
     "t.Parallel(); meet <- 1; insert(t)",

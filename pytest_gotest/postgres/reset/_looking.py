@@ -105,7 +105,8 @@ class Looked:
         moved = self._kept_sequences.moved(self._sequences.values()) | self._kept_sequences.cached
         if not differ and not moved:
             others += self._refresh()
-            return Restored("delta" if others else "clean", others=others, leaks=tuple(leaks))
+            kind = "delta" if others else "clean"
+            return Restored(kind, others=others, leaks=tuple(leaks), wrote=bool(others))
         tied = self._tied_to(differ)
         if hard := {oid for oid in tied & self._hard if oid in self._kept_rows.counts}:
             names = ", ".join(self._tables[oid].name for oid in sorted(hard))

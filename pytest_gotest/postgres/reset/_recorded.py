@@ -78,7 +78,10 @@ _NUMBERS = count(1)
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """``kind``: clean, delta, clone or recopy. ``why``: of the last two. ``leaks``: what was left open and had to be ended."""
+    """``kind``: clean, delta, clone or recopy. ``why``: of the last two. ``leaks``: what was left open and had to be ended.
+
+    ``wrote``: whether somebody wrote, as far as that is known, be it that he put it back himself.
+    """
 
     kind: str
     tables: tuple[str, ...] = ()
@@ -86,6 +89,7 @@ class Restored:
     others: tuple[str, ...] = ()  # materialized views refreshed, large objects unlinked
     why: str = ""
     leaks: tuple[str, ...] = ()
+    wrote: bool = True
 
 
 class Damaged(Exception):
@@ -258,7 +262,7 @@ class Recorded:
             now = self._check_server(now, leaks)
         has_written = now.until.next_xid != self._mark.next_xid
         if not has_written and not self._unlogged_sequences:
-            return Restored("clean", leaks=tuple(leaks))
+            return Restored("clean", leaks=tuple(leaks), wrote=False)
         touched = self._log.touched(self._mark, now.until) if has_written else Touched({})
         blocks, used = touched.blocks, touched.used
         if touched.is_elsewhere:
@@ -272,6 +276,7 @@ class Recorded:
             self._unlink(work)
         digests = self._digests(catalogs)
         self._check_schema(catalogs, digests)
+        wrote = catalogs.keys() - {PG_CLASS} or work.of_kind("r") or work.of_kind("l")
         self._choose(work, is_known=blocks is not None, has_written=has_written)
         mark = self._put_back(work, now.mark, used)
         for oid, looked_at in catalogs.items():
@@ -289,6 +294,8 @@ class Recorded:
             tuple(work.relations[oid].name for oid in sorted(work.sequences)),
             tuple(work.others),
             leaks=tuple(leaks),
+            # ANALYZE comes by itself, and writes to pg_class.
+            wrote=bool(wrote or work.tables or work.sequences or work.others),
         )
 
     def _check_server(self, now: Sight, leaks: list[str]) -> Sight:
