@@ -120,12 +120,14 @@ def end_sessions(connection: psycopg.Connection[Any], name: str) -> None:
 
 # Their values are lists of names, which are quoted one by one (GUC_LIST_QUOTE, utils/guc.h).
 _LISTS = "'search_path', 'temp_tablespaces', 'local_preload_libraries', 'session_preload_libraries'"
+# As they are kept, names in quotes; an empty one has to be given as text.
+_ELEMENTS = r"""regexp_replace(value, '(^|, )""(?=, |$)', '\1''''', 'g')"""
 _PROPERTIES = f"""WITH d AS (SELECT *, %(name)s::text AS clone FROM pg_database WHERE datname = %(source)s),
 s AS (SELECT clone, setrole, split_part(line, '=', 1) AS name, substr(line, strpos(line, '=') + 1) AS value
   FROM d JOIN pg_db_role_setting ON setdatabase = d.oid, unnest(setconfig) line),
 a AS (SELECT clone, p.* FROM d, aclexplode(datacl) p)
 SELECT format(CASE WHEN setrole = 0 THEN 'ALTER DATABASE %%1$I' ELSE 'ALTER ROLE %%4$s IN DATABASE %%1$I' END || ' SET %%2$s TO %%3$s',
-  clone, name, CASE WHEN name IN ({_LISTS}) THEN value ELSE quote_literal(value) END, setrole::regrole) FROM s
+  clone, name, CASE WHEN name IN ({_LISTS}) THEN {_ELEMENTS} ELSE quote_literal(value) END, setrole::regrole) FROM s
 UNION ALL SELECT format('REVOKE ALL ON DATABASE %%I FROM PUBLIC, CURRENT_USER', clone) FROM d WHERE datacl IS NOT NULL
 UNION ALL SELECT format('GRANT %%s ON DATABASE %%I TO %%s%%s', privilege_type, clone,
   CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE grantee::regrole::text END, CASE WHEN is_grantable THEN ' WITH GRANT OPTION' END) FROM a

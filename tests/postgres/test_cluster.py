@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from pytest_gotest._errors import PostgresError
+from pytest_gotest.postgres import _databases
 from pytest_gotest.postgres.baseline._baseline import Baseline
 from pytest_gotest.postgres.servers import _cluster, _places, _provider
 from pytest_gotest.postgres.servers._binaries import Binaries
@@ -112,6 +113,7 @@ def _runs(pid: int) -> bool:
 OWNER = """
 import os, sys, time
 from pathlib import Path
+from pytest_gotest.postgres import _databases
 from pytest_gotest.postgres.baseline._baseline import Baseline
 from pytest_gotest.postgres._provide import choose
 
@@ -384,6 +386,7 @@ def test_sixteen_at_once_make_one_baseline(
 import os, sys
 from pathlib import Path
 import psycopg
+from pytest_gotest.postgres import _databases
 from pytest_gotest.postgres.baseline._baseline import Baseline
 from pytest_gotest.postgres._provide import choose
 
@@ -469,3 +472,30 @@ def test_a_sweep_takes_the_segment_of_a_server_that_was_killed_and_no_other(
         assert bool(_segments(pid)) == (whose != "ours")
     finally:
         ctypes.CDLL(None).shmctl(number, 0, None)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "search_path = ''",
+        'search_path = \'\', "a, b", """"',
+        'search_path = "$user", "a""b", \'\'',
+        "temp_tablespaces = ''",
+        "application_name = ''",
+        "application_name = 'it''s, \"\"'",
+    ],
+)
+def test_a_setting_is_given_to_a_clone_as_it_is(start: Start, setting: str) -> None:
+    """Of a list names are kept in quotes, and an empty one is no name (CREATE DATABASE copies none of it)."""
+    kept = (
+        "SELECT setconfig FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase"
+        " WHERE datname = %s"
+    )
+    with psycopg.connect(start().maintenance().dsn(), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE one")
+        connection.execute("CREATE DATABASE other")
+        connection.execute(f"ALTER DATABASE one SET {setting}".encode())
+        _databases.give(connection, _databases.properties(connection, "one", "other"))
+        given = connection.execute(kept, ("one",)).fetchone()
+        assert given is not None
+        assert connection.execute(kept, ("other",)).fetchone() == given

@@ -7,6 +7,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from pytest_gotest.postgres._server import Server, check, of_url
+from pytest_gotest.postgres.reset._sessions import Transaction
 
 ODD = "p@ss/w:o?r'd \\ü%20"
 
@@ -88,3 +89,21 @@ def test_templates() -> None:
 def test_templates_that_cannot_be_filled(template: str) -> None:
     with pytest.raises(ValueError, match=r"none of \{url\}|Single|expected"):
         check(template)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "ALTER ROLE a PASSWORD 'two words'",
+        "ALTER ROLE a PASSWORD 'it''s two words'",
+        "ALTER ROLE a PASSWORD U&'two words'",
+        "ALTER ROLE a ENCRYPTED PASSWORD E'two words",  # cut off
+        'SELECT \'{"user": "a", "password": "two words"}\'',
+        "SELECT dblink('host=h password=words dbname=d')",
+        "SELECT dblink('postgresql://a:words@h/d')",
+    ],
+)
+def test_a_query_that_was_left_open_is_shown_without_passwords(query: str) -> None:
+    left = Transaction(1, True, True, "idle in transaction", 0.1, 0.0, query)
+    assert "words" not in str(left)
+    assert "***" in str(left)

@@ -63,7 +63,16 @@ _IDLE = (
 )
 
 
-_PASSWORD = re.compile(r"(?i)(password\s*=?\s*E?'?)[^'\s]+")
+# A word, or all of a quoted text, though its end may be cut off.
+_PASSWORD = re.compile(
+    r"""(?i)(password["']?\s*[=:]?\s*(?:U&|E)?)('(?:[^']|'')*'?|"[^"]*"?|[^\s'",;)]+)"""
+)
+_IN_URL = re.compile(r"(://[^\s:/@]*:)[^\s@]+(?=@)")
+
+
+def _hidden(match: re.Match[str]) -> str:
+    quote = match[2][0] if match[2][0] in "'\"" else ""
+    return f"{match[1]}{quote}***{quote}"
 
 
 class Transaction(NamedTuple):
@@ -79,7 +88,8 @@ class Transaction(NamedTuple):
 
     def __str__(self) -> str:
         age = "" if self.age is None else f" for {self.age:.1f} s"
-        query = _PASSWORD.sub(r"\1***", " ".join(self.query.split()))
+        query = _PASSWORD.sub(_hidden, " ".join(self.query.split()))
+        query = _IN_URL.sub(r"\1***", query)
         printable = query.encode(errors="replace").decode()
         return f"{self.state}{age} (pid {self.pid}): {printable}"
 
