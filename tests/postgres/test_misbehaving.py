@@ -351,6 +351,20 @@ def test_the_server_killed(bench: Bench, whom: str, number: signal.Signals) -> N
     bench.run("SELECT 1")
 
 
+def test_a_database_that_cannot_be_dropped(bench: Bench) -> None:
+    """It is no part of the baseline from then on."""
+    bench.run("CREATE DATABASE stray")
+    subscribe = "CREATE SUBSCRIPTION s CONNECTION '' PUBLICATION p WITH (connect = false)"
+    with bench.connect(dbname="stray") as connection:
+        connection.execute(subscribe)
+    kind, [renewed], _ = bench.restored()
+    assert kind == "recopy"
+    assert "the database stray cannot be dropped" in renewed
+    with bench.connect() as connection:
+        there = connection.execute("SELECT FROM pg_database WHERE datname = 'stray'").fetchall()
+        assert there == []
+
+
 def test_again_and_again(bench: Bench) -> None:
     """Whatever came before, the next restore is as exact."""
     for statement, _ in (*RENEWED.values(),)[::4]:

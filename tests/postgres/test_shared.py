@@ -159,6 +159,20 @@ def test_what_is_put_back(
             assert ask(keeper.server, FACTS) == before, (change, restored)
 
 
+def test_a_template_that_could_not_be_filled_is_swept(role: Role, tmp_path: Path) -> None:
+    server = role("CREATEDB")
+    wrong = tmp_path / "wrong.sql"
+    wrong.write_text("CREATE TABLE t (x nonsense);")
+    with (
+        pytest.raises(PostgresError, match="nonsense"),
+        kept(server, "database", Baseline((wrong,))),
+    ):
+        pass
+    with kept(server, "database", Baseline()):
+        templates = [name for name in databases(server) if name.startswith("gotest_t_")]
+        assert len(templates) == 1
+
+
 def test_what_a_database_has_beside_its_content(role: Role, tmp_path: Path) -> None:
     """A migration gives it to the template, and CREATE DATABASE to no clone."""
     schema = tmp_path / "schema.sql"

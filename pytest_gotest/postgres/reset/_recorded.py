@@ -18,7 +18,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from pytest_gotest._errors import PostgresError
-from pytest_gotest.postgres import _databases
+from pytest_gotest.postgres import _client, _databases
 from pytest_gotest.postgres.reset import _batch, _catalogs
 from pytest_gotest.postgres.reset._catalogs import PG_CLASS, Blocks, Digests, Relation
 from pytest_gotest.postgres.reset._kept_rows import KeptRows
@@ -299,6 +299,8 @@ class Recorded:
         )
 
     def _check_server(self, now: Sight, leaks: list[str]) -> Sight:
+        import psycopg
+
         if now.settings != self._start.settings:
             raise Damaged("ALTER SYSTEM changed the server's settings", is_server_wide=True)
         if now.slots != self._start.slots:
@@ -310,7 +312,13 @@ class Recorded:
             return now
         for name in new:
             leaks.append(f"left a database behind: {name}")
-            _databases.drop(self._other, name)
+            try:
+                _databases.drop(self._other, name)
+            except psycopg.Error as error:  # it has a subscription, say
+                raise Damaged(
+                    f"the database {name} cannot be dropped: {_client.first_line(error)}",
+                    is_server_wide=True,
+                ) from error
         return self._sessions.quiet(leaks)
 
     def _resolve(self, blocks: dict[FileKey, set[int]] | None) -> _Work:
