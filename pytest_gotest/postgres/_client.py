@@ -39,6 +39,19 @@ def connect(dsn: str) -> psycopg.Connection[Any]:
     return connection
 
 
+# Those that the server has: one came with 14, one with 17.
+_UNDISTURBED = """SELECT set_config(name, CASE vartype WHEN 'bool' THEN 'off' ELSE '0' END, false) FROM pg_settings
+WHERE name IN ('statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_session_timeout',
+ 'idle_in_transaction_session_timeout', 'default_transaction_read_only')"""
+
+
+def connect_undisturbed(dsn: str) -> psycopg.Connection[Any]:
+    """One that may wait, stay idle and write, whatever its role or database has set by default. Raises psycopg.Error."""
+    connection = connect(dsn)
+    connection.execute(_UNDISTURBED)
+    return connection
+
+
 def open(dsn: str, *, kind: Any = None, **options: Any) -> Any:
     """A connection of psycopg, of the class ``kind``. Raises psycopg.Error."""
     import psycopg

@@ -7,6 +7,7 @@ import itertools
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -171,6 +172,29 @@ def test_a_template_that_could_not_be_filled_is_swept(role: Role, tmp_path: Path
     with kept(server, "database", Baseline()):
         templates = [name for name in databases(server) if name.startswith("gotest_t_")]
         assert len(templates) == 1
+
+
+def test_limits_of_a_role_are_not_for_ours(role: Role) -> None:
+    server = role("CREATEDB")
+    limits = ("statement_timeout", "lock_timeout", "idle_session_timeout")
+    ask(
+        server,
+        "; ".join(f"ALTER ROLE app SET {limit} = '3ms'" for limit in limits)
+        + "; ALTER ROLE app SET default_transaction_read_only = on",
+    )
+    without = replace(server, dbname="apps").dsn(
+        options="-c statement_timeout=0 -c idle_session_timeout=0"
+    )
+    with psycopg.connect(without, autocommit=True) as connection:
+        there = "SELECT count(*) FROM pg_database WHERE datname = %s"
+        with kept(server, "database", Baseline()) as keeper:
+            for _ in range(3):
+                keeper.begin("a test")
+                time.sleep(0.01)
+                keeper.end("a test")
+            name = keeper.server.dbname
+            assert connection.execute(there, (name,)).fetchone() == (1,)
+        assert connection.execute(there, (name,)).fetchone() == (0,)
 
 
 def test_what_a_database_has_beside_its_content(role: Role, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ class _Own:
             raise
 
     def _enter(self) -> psycopg.Connection[Any]:
-        return _client.connect(self._instance.maintenance().dsn(application_name=OURS))
+        return _client.connect_undisturbed(self._instance.maintenance().dsn(application_name=OURS))
 
     def _open(self) -> psycopg.Connection[Any]:
         self._shut()

@@ -139,7 +139,7 @@ class SharedServer:
         import psycopg
 
         try:
-            return _client.connect(server.dsn(application_name=OURS))
+            return _client.connect_undisturbed(server.dsn(application_name=OURS))
         except psycopg.Error as error:
             where = f"{server.host}:{server.port}, database {server.dbname}, user {server.user}"
             raise PostgresError(
