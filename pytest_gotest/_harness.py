@@ -399,9 +399,14 @@ def _origin(block: str) -> str:
     for i, line in enumerate(lines):
         if line.startswith("created by "):
             function = line.removeprefix("created by ").split(" in goroutine ")[0]
-            place = lines[i + 1].strip().split(" +0x")[0] if i + 1 < len(lines) else ""
+            place = _place(lines[i + 1]) if i + 1 < len(lines) else ""
             return f"started by {function}" + (f" at {place}" if place else "")
     return lines[0]
+
+
+def _place(line: str) -> str:
+    """File and line, of the second line of a frame."""
+    return line.strip().split(" +0x")[0]
 
 
 # Tests that wait for each other
@@ -410,6 +415,7 @@ _GOROUTINE = re.compile(r"goroutine (\d+)(?: gp=.*?)? \[([^],]*)(?:, [^]]*)?\]:"
 # What only another goroutine of the process ends; a time limit as well, of which a trace says nothing
 # (runtime2.go, waitReasonStrings).
 _HELD = re.compile(r"chan (?:receive|send)|select|semacquire|sync\.")
+_IN_SUBTEST = "testing.(*T).Run("
 
 
 def waits(before: str, now: str) -> str:
@@ -421,17 +427,15 @@ def waits(before: str, now: str) -> str:
     standing = _standing(now)
     if standing is None or standing != _standing(before):
         return ""
-    innermost = (lines for _, lines in standing if not any(_IN_SUBTEST in x for x in lines))
-    for lines in innermost:
+    for _, lines in standing:
+        if any(_IN_SUBTEST in line for line in lines):
+            continue
         # A frame is two lines, the one that it was called from below it. The gates, and tests around the one that waits,
         # are in testing itself.
         for called, place, caller in zip(lines, lines[1:], lines[2:], strict=False):
             if caller.startswith("testing.tRunner(") and not called.startswith("testing."):
-                return place.strip().split(" +0x")[0]
+                return _place(place)
     return ""
-
-
-_IN_SUBTEST = "testing.(*T).Run("
 
 
 def _standing(stacks: str) -> list[tuple[str, list[str]]] | None:

@@ -13,7 +13,7 @@ import functools
 import os
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -228,27 +228,29 @@ class Runner:
 
         They are the parallel tests of its package that have not been asked for. If there are none nothing changes.
         """
-        batch = self._batches.get(test)
         with self._arrived:
-            beside = self._may_join(test)
-        if batch is None or not beside:
-            return []
-        for planned in (*batch.members,):
-            if planned.test == test or planned.test in beside:
-                asks = replace(planned, grouped=True)
-                batch.members[batch.members.index(planned)] = asks
-                self._planned[planned.test] = asks
+            beside = [*self._may_join(test)][::-1]
+            members = self._batches[test].members if beside else []
+            for at, planned in enumerate(members):
+                if planned.test in (test, *beside):
+                    members[at] = self._planned[planned.test] = replace(planned, grouped=True)
         return beside
 
-    def _may_join(self, test: Test) -> list[Test]:
-        batch, planned = self._batches.get(test), self._planned.get(test)
-        if batch is None or planned is None or not planned.joins:
-            return []
-        return [
-            other.test
-            for other in batch.members
-            if other.joins and other.test != test and not self._is_own(other.test)
-        ]
+    def _may_join(self, test: Test) -> Iterator[Test]:
+        planned = self._planned.get(test)
+        if planned is None or not planned.joins:
+            return iter(())
+        return self._beside(test, lambda other: other.joins)
+
+    def _beside(self, test: Test, may: Callable[[Planned], bool]) -> Iterator[Test]:
+        """The others of its batch that ``may`` run in a group with it, the last ones first: none of them has been asked for.
+
+        So who wants one looks at one, as long as there are any.
+        """
+        batch = self._batches.get(test)
+        for other in reversed(batch.members if batch is not None else ()):
+            if other.test != test and may(other) and not self._is_own(other.test):
+                yield other.test
 
     def is_grouped(self, test: Test) -> bool:
         """Whether it runs beside others, as it asked to or because it waits for them."""
@@ -415,22 +417,16 @@ class Runner:
             name: os.environ.get(name) for name in changed - own.keys() - _PYTESTS_OWN
         }
         env |= test_env
-        planned = self._planned.get(test)
         tests: tuple[Test, ...] = (test,)
-        batch = self._batches.get(test)
-        if batch is not None and planned is not None and planned.grouped and not self._is_own(test):
-            beside = [
-                other.test
-                for other in batch.members
-                if other.grouped and not other.doubtful and not self._is_own(other.test)
-            ]
-            tests = tuple(dict.fromkeys((test, *beside)))
+        if self.is_grouped(test) and not self._is_own(test):
+            beside = [*self._beside(test, lambda other: other.grouped and not other.doubtful)]
+            tests = tuple(dict.fromkeys((test, *beside[::-1])))
         alone = len(tests) == 1
         return Group(
             tests,
             env,
             1 if self._anew and alone else self._count,
-            watched=alone and not self._is_own(test) and bool(self._may_join(test)),
+            watched=alone and not self._is_own(test) and any(self._may_join(test)),
         )
 
     def _deliver(self, test: Test, result: Result) -> None:

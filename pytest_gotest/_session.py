@@ -321,23 +321,25 @@ class GoSession:
 
     def _planned(self, item: GoItem) -> Planned:
         marks = {mark.name for mark in item.iter_markers()}
+        names = self._around(item)
+        acts = "a time limit" if "timeout" in marks else self._acting(item, names)
+        doubtful = bool(marks & {"skip", "skipif", "xfail"})
         return Planned(
             test=item.test,
-            acts="a time limit" if "timeout" in marks else self._acting(item),
+            acts=acts,
             alone=item.directives.isolate,
             grouped=item.directives.parallel and not self._may_be_robbed,
             parallel=item.function_.parallel,
             joins=item.function_.parallel
             and not self._may_be_robbed
-            and not marks & {"timeout", "skip", "skipif", "xfail"}
-            and self._acting(item) in ("", "gotest_db")
-            and {*self._around(item)} <= {"gotest_postgres", "gotest_db"},
-            doubtful=bool(marks & {"skip", "skipif", "xfail"}),
+            and not doubtful
+            and acts in ("", "gotest_db")
+            and {*names} <= {"gotest_postgres", "gotest_db"},
+            doubtful=doubtful,
         )
 
-    def _acting(self, item: GoItem) -> str:
-        """A fixture that acts around ``item``, one that is asked for and not by another one; empty where none does."""
-        names = self._around(item)
+    def _acting(self, item: GoItem, names: Sequence[str]) -> str:
+        """A fixture that acts around ``item``, one of ``names`` and not asked for by another one; empty where none does."""
         if names:
             return "gotest_db" if "gotest_db" in names else names[0]
         return "" if _compat.fixture_is_own(item, "gotest_env", _FIXTURES) else "gotest_env"

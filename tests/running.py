@@ -8,7 +8,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,14 @@ class Outcome:
     texts: dict[str, str] = field(default_factory=dict)
     durations: dict[str, float] = field(default_factory=dict)
     reports: list[dict[str, Any]] = field(default_factory=list)
+
+
+def until(holds: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    """Wait for what comes soon; long enough for a busy machine."""
+    late = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < late, what
+        time.sleep(0.01)
 
 
 def need_c_compiler() -> None:

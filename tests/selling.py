@@ -5,12 +5,14 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-MODULE = {
+# Of a module that needs a driver, the smallest there is.
+WITH_DRIVER = {
     "go.mod": "module example.com/shop\n\ngo 1.22\n\nrequire github.com/lib/pq v1.10.9\n",
-    "go.sum": """
-        github.com/lib/pq v1.10.9 h1:YXG7RB+JIjhP29X+OtkiDnYaXQwpS4JEWq7dtCCRUEw=
-        github.com/lib/pq v1.10.9/go.mod h1:AlVN5x4E4T544tWzH6hKfbfQvm3HdbOxrmggDNAPY9o=
-    """,
+    "go.sum": "github.com/lib/pq v1.10.9 h1:YXG7RB+JIjhP29X+OtkiDnYaXQwpS4JEWq7dtCCRUEw=\n"
+    "github.com/lib/pq v1.10.9/go.mod h1:AlVN5x4E4T544tWzH6hKfbfQvm3HdbOxrmggDNAPY9o=\n",
+}
+MODULE = {
+    **WITH_DRIVER,
     "migrations/1.sql": """
         CREATE TABLE users (id bigserial PRIMARY KEY, name text NOT NULL);
         INSERT INTO users (name) VALUES ('ada');

@@ -518,6 +518,11 @@ class Steered:
         assert isinstance(message, Ready), self.output()
         return message
 
+    def still(self) -> str:
+        message = self.message()
+        assert isinstance(message, Still), self.output()
+        return message.stacks
+
     def order(
         self,
         *names: str | int,
@@ -1273,40 +1278,27 @@ def test_reversed_std_packages_have_the_verdicts_of_go_test(
 
 
 _WAITS = MODULE / "waits" / "waits_test.go"
-_HERE = [
+_STAND = (
+    *("TestReceives", "TestSends", "TestSelects", "TestLocks", "TestWaits"),
+    *("TestWaitsForACondition", "TestSubtest", "TestBesideAListener", "TestBesideSignals"),
+)
+_HERE = [  # where, in the same order
     number for number, line in enumerate(_WAITS.read_text().splitlines(), 1) if "// here" in line
 ]
 
 
 @pytest.mark.parametrize(
     ("name", "line"),
-    [
-        *zip(
-            (
-                *("TestReceives", "TestSends", "TestSelects", "TestLocks", "TestWaits"),
-                *(
-                    "TestWaitsForACondition",
-                    "TestSubtest",
-                    "TestBesideAListener",
-                    "TestBesideSignals",
-                ),
-            ),
-            _HERE,
-            strict=True,
-        )
-    ],
+    list(zip(_STAND, _HERE, strict=True)),
 )
 def test_a_test_that_only_another_one_can_help(start: Start, name: str, line: int) -> None:
     steered = start("waits")
     steered.hello()
     steered.ready()
     steered.order(name, watch=0.05)
-    looks = [steered.message(), steered.message()]
-    before, now = (look.stacks for look in looks if isinstance(look, Still))
+    before, now = steered.still(), steered.still()
     if not waits(before, now):  # it had not come so far
-        look = steered.message()
-        assert isinstance(look, Still)
-        before, now = now, look.stacks
+        before, now = now, steered.still()
     assert waits(before, now) == f"{_WAITS}:{line}", now
 
 

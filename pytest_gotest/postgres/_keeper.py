@@ -116,7 +116,7 @@ class Keeper:
             finally:
                 self._leave(user)
             self.counts.tests += 1
-            self.counts.touched += restored.wrote and restored.kind != "none"
+            self.counts.touched += restored.wrote
             return restored
 
     def restore(self) -> None:
@@ -148,8 +148,8 @@ class Keeper:
             restored = self._without_passwords(way.restore())
         if self.note is not None:
             self.note(restored, since)
+        self.counts.has_written |= restored.wrote
         if restored.kind != "none":
-            self.counts.has_written |= restored.wrote
             self.counts.seconds.setdefault(restored.kind, []).append(time.perf_counter() - begun)
         if restored.kind in _RENEWED and self.way != "template":
             self.counts.renewed.append(f"{user}: {_RENEWED[restored.kind]}, for {restored.why}")

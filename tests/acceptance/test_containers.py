@@ -10,21 +10,12 @@ from pathlib import Path
 import postgres_image
 import pytest
 from running import Outcome, run_pytest, start_pytest
+from selling import WITH_DRIVER
 
 from pytest_gotest.postgres.servers._daemon import Daemon
 
 FILES = {
-    "go.mod": """
-        module example.com/shop
-
-        go 1.22
-
-        require github.com/lib/pq v1.10.9
-    """,
-    "go.sum": """
-        github.com/lib/pq v1.10.9 h1:YXG7RB+JIjhP29X+OtkiDnYaXQwpS4JEWq7dtCCRUEw=
-        github.com/lib/pq v1.10.9/go.mod h1:AlVN5x4E4T544tWzH6hKfbfQvm3HdbOxrmggDNAPY9o=
-    """,
+    **WITH_DRIVER,
     "migrations/1.sql": "CREATE TABLE users (name text);\nINSERT INTO users VALUES ('ada');\n",
     "store/store_test.go": """
         package store

@@ -219,26 +219,25 @@ MEET = (
     "insert(t)",
     "t.Parallel(); <-meet",
 )
+MEETING = package(*MEET).lstrip("\n") + "\nvar meet = make(chan int)\n"
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one", "two"])
 def test_tests_that_wait_for_each_other(run: Run, workers: tuple[str, ...]) -> None:
     """Who comes first finds nobody; they run beside each other then, and still from the baseline."""
-    shop = package(*MEET, header="") + "\nvar meet = make(chan int)\n"
-    outcome = run(*workers, shop__shop_test=shop)
+    outcome = run(*workers, shop__shop_test=MEETING)
     assert outcome.exitstatus == 0, outcome.output
     assert len(outcome.items) == 4
     assert outcome.output.count(" for what another test has to do") == 1
     assert "TestB waits at " in outcome.output
     assert "it runs beside TestD, with nothing put back between them" in outcome.output
-    number = shop.lstrip("\n")[: shop.index("meet <- 1")].count("\n") + 1
+    number = MEETING[: MEETING.index("meet <- 1")].count("\n") + 1
     assert f"shop_test.go:{number} " in outcome.output
 
 
 def test_a_test_that_waits_for_one_that_is_not_asked_for(run: Run) -> None:
     """Nothing is to be found out: it has its time, as by go test."""
-    shop = package(*MEET) + "\nvar meet = make(chan int)\n"
-    outcome = run("-k", "TestB or TestC", "--gotest-timeout=2", shop__shop_test=shop)
+    outcome = run("-k", "TestB or TestC", "--gotest-timeout=2", shop__shop_test=MEETING)
     assert outcome.exitstatus == 1, outcome.output
     assert "timed out after 2 s" in outcome.output
     assert "for what another test has to do" not in outcome.output

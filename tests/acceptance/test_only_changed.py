@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from running import Outcome, need_c_compiler, need_git, run_pytest
+from selling import WITH_DRIVER
 
 MODULE = {
     "go.mod": "module example.com/shop\n\ngo 1.22\n",
@@ -457,10 +458,8 @@ def test_what_was_downloaded_into_the_repository_is_nobodys_own(tmp_path: Path) 
     """A module cache in the checkout, as CI jobs have it, ignored by git."""
     files = {
         **MODULE,
+        **WITH_DRIVER,
         ".gitignore": ".go/\n",
-        "go.mod": "module example.com/shop\n\ngo 1.22\n\nrequire github.com/lib/pq v1.10.9\n",
-        "go.sum": "github.com/lib/pq v1.10.9 h1:YXG7RB+JIjhP29X+OtkiDnYaXQwpS4JEWq7dtCCRUEw=\n"
-        "github.com/lib/pq v1.10.9/go.mod h1:AlVN5x4E4T544tWzH6hKfbfQvm3HdbOxrmggDNAPY9o=\n",
         "tool/tool.go": 'package tool\n\nimport _ "github.com/lib/pq"\n',
     }
     repository = Repository(tmp_path, files)

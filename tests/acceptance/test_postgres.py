@@ -9,15 +9,12 @@ from pathlib import Path
 
 import pytest
 from running import Outcome, run_pytest
+from selling import WITH_DRIVER
 
 from pytest_gotest.postgres.servers import _places
 
 FILES = {
-    "go.mod": "module example.com/shop\n\ngo 1.22\n\nrequire github.com/lib/pq v1.10.9\n",
-    "go.sum": """
-        github.com/lib/pq v1.10.9 h1:YXG7RB+JIjhP29X+OtkiDnYaXQwpS4JEWq7dtCCRUEw=
-        github.com/lib/pq v1.10.9/go.mod h1:AlVN5x4E4T544tWzH6hKfbfQvm3HdbOxrmggDNAPY9o=
-    """,
+    **WITH_DRIVER,
     "migrations/1.sql": "CREATE TABLE users (name text);\n",
     "migrations/2.sql": "INSERT INTO users VALUES ('ada');\n",
     "store/store_test.go": """

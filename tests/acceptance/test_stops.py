@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
-from running import Outcome, run_pytest
+from running import Outcome, run_pytest, until
 from selling import package, write
 
 # What happens to WHOM at the stage WHEN of TestB.
@@ -108,7 +107,4 @@ def test_ctrl_c_leaves_nothing(root: Path, go_databases_cache: Path, when: str) 
     outcome = strike(root, go_databases_cache, "pytest", when)
     assert outcome.exitstatus == pytest.ExitCode.INTERRUPTED, outcome.output
     pid = int((root / "pid").read_text())
-    late = time.monotonic() + 30
-    while os.path.exists(f"/proc/{pid}") and time.monotonic() < late:
-        time.sleep(0.01)
-    assert not os.path.exists(f"/proc/{pid}")
+    until(lambda: not os.path.exists(f"/proc/{pid}"), "the process lives", seconds=30)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from running import until
 
 from pytest_gotest._errors import PostgresError
 from pytest_gotest.postgres import _databases
@@ -33,13 +34,6 @@ def ask(cluster: Cluster, query: str) -> list[tuple[object, ...]]:
     with psycopg.connect(cluster.server().url, autocommit=True) as connection:
         cursor = connection.execute(query)
         return cursor.fetchall() if cursor.description else []
-
-
-def until(holds: Callable[[], bool], what: str) -> None:
-    late = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < late, what
-        time.sleep(0.01)
 
 
 def own_places() -> list[Path]:
@@ -113,7 +107,6 @@ def _runs(pid: int) -> bool:
 OWNER = """
 import os, sys, time
 from pathlib import Path
-from pytest_gotest.postgres import _databases
 from pytest_gotest.postgres.baseline._baseline import Baseline
 from pytest_gotest.postgres._provide import choose
 
@@ -386,7 +379,6 @@ def test_sixteen_at_once_make_one_baseline(
 import os, sys
 from pathlib import Path
 import psycopg
-from pytest_gotest.postgres import _databases
 from pytest_gotest.postgres.baseline._baseline import Baseline
 from pytest_gotest.postgres._provide import choose
 

@@ -23,6 +23,7 @@ from typing import Any
 import postgres_image
 import psycopg
 import pytest
+from running import until
 
 from pytest_gotest import _cache
 from pytest_gotest._errors import PostgresError
@@ -88,13 +89,6 @@ def ask(container: Container, query: str) -> list[tuple[object, ...]]:
     with psycopg.connect(container.server().url, autocommit=True) as connection:
         cursor = connection.execute(query)
         return cursor.fetchall() if cursor.description else []
-
-
-def until(holds: Callable[[], bool], what: str) -> None:
-    late = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < late, what
-        time.sleep(0.01)
 
 
 def there(daemon: Daemon, name: str, **filters: str) -> bool:

@@ -276,7 +276,6 @@ class Recorded:
             self._unlink(work)
         digests = self._digests(catalogs)
         self._check_schema(catalogs, digests)
-        wrote = catalogs.keys() - {PG_CLASS} or work.of_kind("r") or work.of_kind("l")
         self._choose(work, is_known=blocks is not None, has_written=has_written)
         mark = self._put_back(work, now.mark, used)
         for oid, looked_at in catalogs.items():
@@ -288,19 +287,18 @@ class Recorded:
             self._stale = set(self._schema)  # ALTER SEQUENCE and REFRESH move rows of catalogs
         self._mark = mark
         self._moved(work.moved)
+        # ANALYZE comes by itself, and writes to pg_class.
+        files = catalogs.keys() - {PG_CLASS} or work.of_kind("r") or work.of_kind("l")
         return Restored(
             "delta" if work.tables or work.sequences or work.others else "clean",
             tuple(work.relations[oid].name for oid in sorted(work.tables)),
             tuple(work.relations[oid].name for oid in sorted(work.sequences)),
             tuple(work.others),
             leaks=tuple(leaks),
-            # ANALYZE comes by itself, and writes to pg_class.
-            wrote=bool(wrote or work.tables or work.sequences or work.others),
+            wrote=bool(files or work.tables or work.sequences or work.others),
         )
 
     def _check_server(self, now: Sight, leaks: list[str]) -> Sight:
-        import psycopg
-
         if now.settings != self._start.settings:
             raise Damaged("ALTER SYSTEM changed the server's settings", is_server_wide=True)
         if now.slots != self._start.slots:
@@ -310,6 +308,8 @@ class Recorded:
         new = sorted(now.databases - self._start.databases)
         if not new:
             return now
+        import psycopg
+
         for name in new:
             leaks.append(f"left a database behind: {name}")
             try:

@@ -239,7 +239,7 @@ class Nothing(_Own):
     """What one test leaves, the next one finds."""
 
     def _restore(self, leaks: list[str]) -> Restored:
-        return Restored("none")
+        return Restored("none", wrote=False)
 
     def above(self) -> Reset | None:
         return None

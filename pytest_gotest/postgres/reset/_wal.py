@@ -70,12 +70,7 @@ class Log:
         self._version = connection.info.server_version // 10000
         # Or psycopg sends DEALLOCATE ALL after a DROP DATABASE, and what we have prepared is gone.
         connection.prepare_threshold = None
-        _batch.run(
-            connection,
-            "SET synchronous_commit = on",
-            "SET statement_timeout = 0",
-            "SET idle_in_transaction_session_timeout = 0",
-        )
+        _batch.run(connection, "SET synchronous_commit = on")
         [[(found,)]] = _batch.run(connection, f"SELECT to_regproc('{_READER}') IS NOT NULL")
         self.is_readable: bool = found
         self._name = f"gotest_log_{next(_NUMBERS)}"

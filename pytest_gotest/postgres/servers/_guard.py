@@ -77,13 +77,12 @@ def free_segment(data: str) -> None:
         with open(os.path.join(data, "postmaster.pid")) as file:
             lines = file.read().splitlines()
         key, number = lines[6].split()
+        ours = (int(key) % 2**32, number, lines[0])
         with open(_SEGMENTS) as file:
             found = [line.split() for line in file]
         # key shmid perms size cpid ... (proc_sysvipc_shm(5)); the key is signed here, and there unsigned or extended.
         for line in found[1:]:
-            if (line[1], line[4]) == (number, lines[0]) and int(line[0]) % 2**32 == int(
-                key
-            ) % 2**32:
+            if (int(line[0]) % 2**32, line[1], line[4]) == ours:
                 ctypes.CDLL(None).shmctl(int(number), _IPC_RMID, None)
 
 

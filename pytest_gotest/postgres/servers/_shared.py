@@ -250,9 +250,8 @@ class OwnDatabase(_Ours):
             if not _databases.is_template(self._life, template):
                 _databases.drop(self._life, template)
                 _databases.create(self._life, template)
-                _databases.comment(
-                    self._life, template, _ONCE
-                )  # who fails here leaves it to a sweep
+                # Whoever fails before it is filled leaves it to a sweep.
+                _databases.comment(self._life, template, _ONCE)
                 baseline.apply(replace(self._given, dbname=template))
                 _databases.end_sessions(self._life, template)
                 _databases.close(self._life, template)
