@@ -466,6 +466,15 @@ def test_a_sweep_takes_the_segment_of_a_server_that_was_killed_and_no_other(
         ctypes.CDLL(None).shmctl(number, 0, None)
 
 
+@pytest.mark.parametrize("written", ["", "1\n", "1\n" + 5 * "\n" + "\n", 6 * "1\n" + "a b\n"])
+def test_a_file_that_tells_of_no_segment_keeps_no_directory(tmp_path: Path, written: str) -> None:
+    place = _places.Place(tmp_path, None)
+    place.data.mkdir()
+    (place.data / "postmaster.pid").write_text(written)
+    place.leave()
+    assert not place.path.exists()
+
+
 @pytest.mark.parametrize(
     "setting",
     [

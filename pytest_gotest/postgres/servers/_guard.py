@@ -73,7 +73,7 @@ def free_segment(data: str) -> None:
     It outlives all processes; PostgreSQL takes it back only where it starts again. Its key and number are in the seventh
     line of postmaster.pid (miscinit.c), the process that made it in the first: what has all three is no other's.
     """
-    with contextlib.suppress(OSError, IndexError):
+    with contextlib.suppress(OSError, IndexError, ValueError):
         with open(os.path.join(data, "postmaster.pid")) as file:
             lines = file.read().splitlines()
         key, number = lines[6].split()
