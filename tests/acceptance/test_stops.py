@@ -31,7 +31,10 @@ def strike(gotest_db):
         [(data,)] = gotest_db.execute("SHOW data_directory")
         os.kill(int(Path(data, "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
     elif WHOM == "backends":
-        gotest_db.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+        gotest_db.execute(
+            "SELECT pg_terminate_backend(pid, CASE backend_type WHEN 'client backend' THEN 10000 ELSE 0 END)"
+            " FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+        )
     elif WHOM == "worker":
         os.kill(os.getpid(), signal.SIGKILL)
     elif WHOM == "pytest":
